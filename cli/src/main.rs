@@ -1,0 +1,2 @@
+//! The native Osier node.
+fn main() {}

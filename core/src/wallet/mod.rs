@@ -1,0 +1,1 @@
+//! Users, namespaces, capabilities and tickets.

@@ -1,0 +1,1 @@
+//! What willow25 lacks.
