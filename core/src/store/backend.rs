@@ -4,10 +4,7 @@
 //! together is one [`Batch`], whatever is in a batch happens or does not happen. What is in memory follows the disk: plan, then
 //! `commit`, then apply.
 
-use super::{
-    events::ProgressId,
-    row::StoredEntry,
-};
+use super::{events::ProgressId, row::StoredEntry};
 use crate::willow::EntryId;
 
 /// What can go wrong in storage. Nothing has been written when `commit` returns one of these, except [`StorageError::Unknown`].

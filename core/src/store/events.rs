@@ -94,9 +94,10 @@ impl StoreEvent {
     #[must_use]
     pub fn progress(&self) -> ProgressId {
         match self {
-            Self::Inserted { progress, .. } | Self::Pruned { progress, .. } | Self::Payload { progress, .. } | Self::Forgotten { progress, .. } => {
-                *progress
-            }
+            Self::Inserted { progress, .. }
+            | Self::Pruned { progress, .. }
+            | Self::Payload { progress, .. }
+            | Self::Forgotten { progress, .. } => *progress,
             Self::Lagged(lagged) => lagged.now,
         }
     }
@@ -177,10 +178,18 @@ impl Events {
     pub(crate) fn subscribe(&mut self, namespace: NamespaceId, bounds: Bounds, from: Option<ProgressId>) -> Result<SubscriptionId, Lagged> {
         let seen = from.unwrap_or(self.now);
         self.unseen(seen).ok_or(Lagged { seen, now: self.now })?;
+        Ok(self.add(Subscription { namespace, bounds, seen }))
+    }
+
+    pub(crate) fn subscribe_now(&mut self, namespace: NamespaceId, bounds: Bounds) -> SubscriptionId {
+        self.add(Subscription { namespace, bounds, seen: self.now })
+    }
+
+    fn add(&mut self, subscription: Subscription) -> SubscriptionId {
         self.subscribed += 1;
         let id = SubscriptionId(self.subscribed);
-        self.subscriptions.insert(id, Subscription { namespace, bounds, seen });
-        Ok(id)
+        self.subscriptions.insert(id, subscription);
+        id
     }
 
     pub(crate) fn unsubscribe(&mut self, id: SubscriptionId) -> bool {

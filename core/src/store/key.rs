@@ -110,6 +110,12 @@ impl From<&Bounds> for Bounds {
 }
 
 impl Bounds {
+    /// All entries not newer than this.
+    pub(crate) fn until(time: u64) -> Self {
+        let time_end = time.checked_add(1);
+        Self { subspace_start: [0; 32], subspace_end: None, path_start: [].into(), path_end: None, time_start: 0, time_end }
+    }
+
     /// Whether every path is covered, so that what is covered is contiguous in the index.
     pub(crate) fn all_paths(&self) -> bool {
         self.path_start.is_empty() && self.path_end.is_none()

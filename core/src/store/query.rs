@@ -65,7 +65,12 @@ impl Store {
     }
 
     /// The entries within the bounds that were inserted after this change and are still here: what a subscription that lagged reads.
-    pub fn entries_since(&self, namespace: &NamespaceId, bounds: impl Into<Bounds>, seen: ProgressId) -> impl Iterator<Item = EntryRef<'_>> {
+    pub fn entries_since(
+        &self,
+        namespace: &NamespaceId,
+        bounds: impl Into<Bounds>,
+        seen: ProgressId,
+    ) -> impl Iterator<Item = EntryRef<'_>> {
         self.entries(namespace, bounds).filter(move |entry| entry.progress() > seen)
     }
 }

@@ -11,7 +11,7 @@ use super::{
     events::ProgressId,
     key::{Cursor, key_path, micros},
 };
-use crate::willow::{EntryId, SignedEntry};
+use crate::willow::{EntryId, SignedEntry, UnverifiedEntry};
 
 /// A subspace of a namespace, one value however many entries it has.
 pub(crate) struct Subspace {
@@ -44,7 +44,13 @@ pub struct StoredEntry(Arc<Row>);
 
 impl StoredEntry {
     /// Takes an entry over; `subspace` and `capability` are the shared values equal to the entry's own, `key` is its path's.
-    pub(crate) fn new(entry: &SignedEntry, key: Box<[u8]>, subspace: Arc<Subspace>, capability: Arc<WriteCapability>, progress: ProgressId) -> Self {
+    pub(crate) fn new(
+        entry: &SignedEntry,
+        key: Box<[u8]>,
+        subspace: Arc<Subspace>,
+        capability: Arc<WriteCapability>,
+        progress: ProgressId,
+    ) -> Self {
         Self(Arc::new(Row {
             subspace,
             key,
@@ -135,7 +141,12 @@ impl StoredEntry {
     /// The entry with its token.
     #[must_use]
     pub fn signed(&self) -> SignedEntry {
-        SignedEntry { entry: self.entry(), capability: self.0.capability.clone(), signature: self.0.signature, id: self.0.id }
+        SignedEntry::proven(UnverifiedEntry {
+            entry: self.entry(),
+            capability: self.0.capability.clone(),
+            signature: self.0.signature,
+            id: self.0.id,
+        })
     }
 
     /// Its place in the order of its namespace.
@@ -167,7 +178,11 @@ impl StoredEntry {
 
 impl fmt::Debug for StoredEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredEntry").field("subspace", self.subspace_id()).field("path", &self.path()).field("time", &self.0.timestamp).finish()
+        f.debug_struct("StoredEntry")
+            .field("subspace", self.subspace_id())
+            .field("path", &self.path())
+            .field("time", &self.0.timestamp)
+            .finish()
     }
 }
 
