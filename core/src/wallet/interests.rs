@@ -88,11 +88,9 @@ impl Wallet {
 
     fn candidates(&self, selection: &InterestSelection) -> Vec<Candidate<'_>> {
         match selection {
-            InterestSelection::All => self
-                .read
-                .iter()
-                .map(|held| Candidate { held, area: held.granted_area(), max_count: None, max_size: None })
-                .collect(),
+            InterestSelection::All => {
+                self.read.iter().map(|held| Candidate { held, area: held.granted_area(), max_count: None, max_size: None }).collect()
+            }
             InterestSelection::Only(interests) => interests
                 .iter()
                 .flat_map(|interest| {

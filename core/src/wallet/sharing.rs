@@ -137,8 +137,7 @@ impl Wallet {
                 }
                 let user = self.some_user(user, random)?;
                 let read = delegate_read(&ticket.read, link, &ticket.area(), &user)?;
-                let write =
-                    ticket.write.as_ref().map(|write| delegate_write(write, link, &write.granted_area(), &user)).transpose()?;
+                let write = ticket.write.as_ref().map(|write| delegate_write(write, link, &write.granted_area(), &user)).transpose()?;
                 self.links.insert(ticket.read.receiver().clone());
                 (user, read, write)
             }
@@ -156,12 +155,7 @@ impl Wallet {
     }
 }
 
-fn delegate_read(
-    held: &ReadCapability,
-    secret: &SubspaceSecret,
-    area: &Area,
-    to: &SubspaceId,
-) -> Result<Arc<ReadCapability>, WalletError> {
+fn delegate_read(held: &ReadCapability, secret: &SubspaceSecret, area: &Area, to: &SubspaceId) -> Result<Arc<ReadCapability>, WalletError> {
     if held.delegations().len() >= MAX_DELEGATIONS {
         return Err(WalletError::TooManyDelegations);
     }

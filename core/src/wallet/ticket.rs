@@ -81,11 +81,16 @@ impl Ticket {
     /// Relay URLs of more bytes are left out of a ticket.
     pub const MAX_RELAY_LEN: usize = 1024;
 
-    pub(super) fn new(read: Arc<ReadCapability>, write: Option<Arc<WriteCapability>>, link: Option<SubspaceSecret>) -> Result<Self, TicketError> {
+    pub(super) fn new(
+        read: Arc<ReadCapability>,
+        write: Option<Arc<WriteCapability>>,
+        link: Option<SubspaceSecret>,
+    ) -> Result<Self, TicketError> {
         let ticket = Self { read, write, link, peers: Vec::new() };
-        let fits = ticket.write.as_ref().is_none_or(|write| {
-            write.receiver() == ticket.read.receiver() && write.granted_namespace() == ticket.read.granted_namespace()
-        });
+        let fits = ticket
+            .write
+            .as_ref()
+            .is_none_or(|write| write.receiver() == ticket.read.receiver() && write.granted_namespace() == ticket.read.granted_namespace());
         let opens = ticket.link.as_ref().is_none_or(|secret| &secret.corresponding_subspace_id() == ticket.read.receiver());
         if fits && opens { Ok(ticket) } else { Err(TicketError::Inconsistent) }
     }
@@ -162,11 +167,8 @@ impl Ticket {
         let link = if codec::is_set(flags, LINK) { Some(SubspaceSecret::from_bytes(&r.array()?)) } else { None };
         let mut capabilities = CapCache::new();
         let read = capabilities.decode_read_capability(&mut r).map_err(capability_error)?;
-        let write = if codec::is_set(flags, WRITE) {
-            Some(capabilities.decode_write_capability(&mut r).map_err(capability_error)?)
-        } else {
-            None
-        };
+        let write =
+            if codec::is_set(flags, WRITE) { Some(capabilities.decode_write_capability(&mut r).map_err(capability_error)?) } else { None };
         let ticket = Self::new(read, write, link)?;
         let peers = decode_peers(&mut r)?;
         r.finish()?;
