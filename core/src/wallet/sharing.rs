@@ -127,7 +127,7 @@ impl Wallet {
             None => {
                 let receiver = ticket.read.receiver();
                 if self.user_secret(receiver).is_none() || user.is_some_and(|user| user != receiver) {
-                    return Err(TicketError::ForAnotherUser(receiver.clone()).into());
+                    return Err(TicketError::ForAnotherUser(receiver.to_bytes()).into());
                 }
                 (receiver.clone(), Arc::clone(&ticket.read), ticket.write.clone())
             }
