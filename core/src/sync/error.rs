@@ -89,13 +89,11 @@ pub enum SyncError {
     /// A capability for an interest that this node did not bind with interest.
     #[error("a capability for a hash that was bound without interest")]
     CapabilityUnasked,
-    /// A capability that does not verify: its chain or a signature in it.
+    /// A capability that does not verify as a read capability for the peer's receiver key: its chain or a signature in it. The receiver
+    /// and the access mode are not on the wire but signed, so that a capability for another receiver or for writing ends here.
     #[error("an invalid read capability")]
     CapabilityInvalid,
-    /// A capability that grants no reading.
-    #[error("a capability that is no read capability")]
-    CapabilityNotRead,
-    /// A capability whose receiver is not the peer's receiver key of this session.
+    /// A capability without delegations whose receiver is not the peer's receiver key of this session.
     #[error("a capability for another receiver")]
     CapabilityReceiver,
     /// A capability of another namespace than the shared one.
@@ -142,7 +140,6 @@ impl SyncError {
             Self::NoOverlap { .. } => "noOverlap",
             Self::CapabilityUnasked => "capabilityUnasked",
             Self::CapabilityInvalid => "capabilityInvalid",
-            Self::CapabilityNotRead => "capabilityNotRead",
             Self::CapabilityReceiver => "capabilityReceiver",
             Self::CapabilityNamespace => "capabilityNamespace",
             Self::CapabilityArea => "capabilityArea",

@@ -12,7 +12,7 @@ use ed25519_zebra::SigningKey;
 
 use crate::{
     Generation, Role,
-    willow::{SubspaceId, SubspaceSecret, is_signed_by},
+    willow::{SubspaceId, SubspaceSecret, verify::is_signed_by},
 };
 
 /// The version of the protocol that this node speaks.
@@ -130,8 +130,7 @@ impl Hello {
             capability_handles: fields.number().ok_or(undecodable)?,
             unanswered_ranges: fields.number().ok_or(undecodable)?,
         };
-        let generation =
-            Generation { instance: fields.take().ok_or(undecodable)?, counter: fields.number().ok_or(undecodable)? };
+        let generation = Generation { instance: fields.take().ok_or(undecodable)?, counter: fields.number().ok_or(undecodable)? };
         let receiver: [u8; 32] = fields.take().ok_or(undecodable)?;
         let signature: [u8; 64] = fields.take().ok_or(undecodable)?;
         if max_payload_power > MAX_PAYLOAD_POWER {

@@ -22,4 +22,4 @@ pub use control::{ControlMessage, HandleKind};
 pub use error::SyncError;
 pub use frame::{Channel, FrameError, FrameReader, MAX_FRAME};
 pub use hello::{Hello, HelloError, Limits};
-pub use overlap::{Interest, InterestError, InterestId, Overlap, OverlapEvent, OverlapId, OwnInterest, Shared};
+pub use overlap::{InterestError, InterestId, Overlap, OverlapConfig, OverlapEvent, OverlapId, OwnInterest, Shared};

@@ -60,11 +60,6 @@ impl<T> Handles<T> {
         self.live.get_mut(&handle).map(|slot| &mut slot.value)
     }
 
-    /// All that are not fully freed.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        self.live.iter().map(|(&handle, slot)| (handle, &slot.value))
-    }
-
     /// Whether this node may still name it: it is bound and not freed by this node.
     pub(super) fn is_open_here(&self, handle: u64) -> bool {
         self.live.get(&handle).is_some_and(|slot| !slot.freed_here)

@@ -40,16 +40,11 @@ mod pairs;
 mod settle;
 mod state;
 
-use std::{collections::VecDeque, num::NonZeroU64, sync::Arc};
+use std::{num::NonZeroU64, sync::Arc};
 
 pub use interest::MAX_COMPONENTS;
 
-use super::{
-    control::{ControlMessage, HandleKind},
-    error::SyncError,
-    frame::Channel,
-    hello::Limits,
-};
+use super::{control::ControlMessage, error::SyncError, frame::Channel, hello::Limits};
 use crate::{
     Role,
     willow::{Area, CapCache, MAX_DELEGATIONS, NamespaceId, ReadCapability, SubspaceId},

@@ -1,14 +1,25 @@
 //! What the overlap machine remembers. The rules are in the sibling modules, each an `impl` of [`State`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    num::NonZeroU64,
+    sync::Arc,
+};
 
 use super::{
-    Channel, ControlMessage, HandleKind, InterestId, NonZeroU64, OverlapConfig, OverlapEvent, OverlapId, Shared, SyncError, VecDeque,
+    InterestId, OverlapConfig, OverlapEvent, OverlapId, Shared,
     handles::Handles,
     interest::{Candidate, InterestHash, salt},
     settle::Counts,
 };
-use crate::willow::{Area, Arc, PrivateInterest, ReadCapability};
+use crate::{
+    sync::{
+        control::{ControlMessage, HandleKind},
+        error::SyncError,
+        frame::Channel,
+    },
+    willow::{Area, PrivateInterest, ReadCapability},
+};
 
 /// Names an [`Offer`].
 pub(super) type OfferId = u64;
@@ -245,7 +256,11 @@ impl State {
     pub(super) fn name_received(&mut self, own: u64, peer: u64) -> Result<Option<OverlapId>, SyncError> {
         self.own_capabilities.name_there(own)?;
         self.peer_capabilities.name_there(peer)?;
-        let overlap = *self.overlap_of.get(&(own, peer)).ok_or(SyncError::NoOverlap { own, peer })?;
-        Ok(self.live_overlap(overlap).map(|_| overlap))
+        match self.overlap_of.get(&(own, peer)) {
+            Some(&overlap) => Ok(self.live_overlap(overlap).map(|_| overlap)),
+            // This node dropped its interest before it saw the peer's capability; the peer may have found an overlap of both.
+            None if self.own_capabilities.get(own).is_some_and(|capability| capability.retired) => Ok(None),
+            None => Err(SyncError::NoOverlap { own, peer }),
+        }
     }
 }
