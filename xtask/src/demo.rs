@@ -1,0 +1,71 @@
+//! `cargo xtask demo`: everything that a person needs to try Osier, or the same unattended with a comparison at the end.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::process::{Outcome, program, run};
+use crate::relay::Relay;
+use crate::serve::{port, site_mounts, test_mounts};
+use crate::server::Server;
+use crate::workspace::{native_program, root};
+use crate::{build, setup};
+
+/// `cargo xtask demo [--port N]` and `cargo xtask demo --headless`.
+pub fn command(arguments: &[String]) -> Outcome {
+    match arguments {
+        [flag] if flag == "--headless" => headless(),
+        _ => interactive(port(arguments)?.unwrap_or(0)),
+    }
+}
+
+fn interactive(port: u16) -> Outcome {
+    build::site()?;
+    let relay = Relay::start(&native_program()?, 0)?;
+    let server = Server::start(port, site_mounts())?;
+    let link = format!("{}#relay={}", server.url(), encode_component(relay.url()));
+    println!("\nrelay: {}", relay.url());
+    println!("Open each link in a browser, or in two profiles of one:\n  {link}\n  {link}");
+    println!("Make a notebook on one page, copy its link, and open that on the other. Ctrl-C ends this.");
+    relay.wait()
+}
+
+fn headless() -> Outcome {
+    setup::npm_packages()?;
+    let browser = setup::chromium()?;
+    build::site()?;
+    let osier = native_program()?;
+    let relay = Relay::start(&osier, 0)?;
+    let server = Server::start(0, test_mounts())?;
+    let mut script = node_script(&root().join("tests/e2e/demo.mjs"), &server, &osier, &browser.chromium);
+    run(script.env("OSIER_RELAY", relay.url()))
+}
+
+/// A script of tests/e2e with what it needs to know in its environment.
+pub fn node_script(script: &Path, server: &Server, osier: &Path, chromium: &Path) -> Command {
+    let mut command = program("node");
+    command.arg(script).current_dir(root());
+    command.env("OSIER_SITE", server.url()).env("OSIER_PROGRAM", osier).env("OSIER_CHROMIUM", chromium);
+    command
+}
+
+/// `text` as a component of a URL.
+fn encode_component(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
+            other => encoded.push_str(&format!("%{other:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::encode_component;
+
+    #[test]
+    fn a_url_survives_in_a_fragment() {
+        assert_eq!(encode_component("http://127.0.0.1:3340/"), "http%3A%2F%2F127.0.0.1%3A3340%2F");
+    }
+}

@@ -1,0 +1,138 @@
+//! Installing what is missing, one line each. Every command calls the pieces that it needs.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::lockfile::version_of;
+use crate::process::{Outcome, capture, find_program, program, run};
+use crate::workspace::{cargo, root, target};
+
+/// The target triple of the browser.
+pub const WASM: &str = "wasm32-unknown-unknown";
+
+/// Names under which systems install Chromium.
+const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// `cargo xtask setup`: everything at once.
+pub fn command(arguments: &[String]) -> Outcome {
+    if let Some(argument) = arguments.first() {
+        return Err(format!("setup takes no arguments, not `{argument}`").into());
+    }
+    wasm_target()?;
+    wasm_bindgen()?;
+    wasm_pack()?;
+    chromium()?;
+    npm_packages()?;
+    println!("setup: everything is there");
+    Ok(())
+}
+
+/// The standard library for wasm, and clang, which compiles ring for it.
+pub fn wasm_target() -> Outcome {
+    let sysroot = capture(program("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
+    if !Path::new(sysroot.trim()).join("lib/rustlib").join(WASM).is_dir() {
+        println!("setup: adding the target {WASM} with rustup");
+        run(program("rustup").args(["target", "add", WASM]).current_dir(root()))?;
+    }
+    system_packages(&[(&["clang"], "clang")])
+}
+
+/// The folder that holds `wasm-bindgen` and its test runner, of the version in Cargo.lock.
+pub fn wasm_bindgen() -> Outcome<PathBuf> {
+    cargo_tool("wasm-bindgen-cli", &version_of("wasm-bindgen")?, &["wasm-bindgen", "wasm-bindgen-test-runner"])
+}
+
+/// The program `wasm-pack`.
+pub fn wasm_pack() -> Outcome<PathBuf> {
+    Ok(cargo_tool("wasm-pack", "0.15.1", &["wasm-pack"])?.join("wasm-pack"))
+}
+
+/// The programs that drive a browser: Chromium itself and its WebDriver.
+pub struct Browser {
+    /// Chromium.
+    pub chromium: PathBuf,
+    /// chromedriver.
+    pub driver: PathBuf,
+}
+
+/// Chromium and chromedriver of the system.
+pub fn chromium() -> Outcome<Browser> {
+    system_packages(&[(CHROMIUM, "chromium"), (&["chromedriver"], "chromium-driver")])?;
+    match (find_program(CHROMIUM), find_program(&["chromedriver"])) {
+        (Some(chromium), Some(driver)) => Ok(Browser { chromium, driver }),
+        _ => Err("chromium or chromedriver is not on PATH even after installing it".into()),
+    }
+}
+
+/// The npm packages of package-lock.json, in `node_modules/`.
+pub fn npm_packages() -> Outcome {
+    node()?;
+    let wanted = locked_versions(&root().join("package-lock.json"))?;
+    let there = locked_versions(&root().join("node_modules/.package-lock.json")).unwrap_or_default();
+    if wanted.iter().all(|package| there.contains(package)) {
+        return Ok(());
+    }
+    println!("setup: installing npm packages");
+    run(program("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(root()))
+}
+
+/// Node.js of a version that playwright and the test runner need.
+pub fn node() -> Outcome {
+    system_packages(&[(&["node"], "nodejs"), (&["npm"], "npm")])?;
+    let version = capture(program("node").arg("--version"))?;
+    match version.trim().trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok()) {
+        Some(major) if major >= 20 => Ok(()),
+        _ => Err(format!("Node.js 20 or later is needed, this is {}", version.trim()).into()),
+    }
+}
+
+/// Installs, with apt, the packages whose programs are missing: pairs of (names of the program, package).
+fn system_packages(needs: &[(&[&str], &str)]) -> Outcome {
+    let missing: Vec<&str> = needs.iter().filter(|(programs, _)| find_program(programs).is_none()).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    if find_program(&["apt-get"]).is_none() || !is_root()? {
+        return Err(format!("missing: {list}. Install it (on Debian as root: `apt-get install {list}`) and run this again").into());
+    }
+    println!("setup: installing {list} with apt-get");
+    run(program("apt-get").args(["update", "-qq"]))?;
+    run(program("apt-get")
+        .args(["install", "-y", "-qq", "--no-install-recommends"])
+        .args(&missing)
+        .env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+fn is_root() -> Outcome<bool> {
+    Ok(capture(program("id").arg("-u"))?.trim() == "0")
+}
+
+/// The folder with `programs`, all of exactly `version`: from PATH, from target/tools, or installed there.
+fn cargo_tool(package: &str, version: &str, programs: &[&str]) -> Outcome<PathBuf> {
+    let tools = target().join("tools");
+    let on_path = find_program(&programs[..1]).and_then(|program| program.parent().map(Path::to_owned));
+    for folder in on_path.into_iter().chain([tools.join("bin")]) {
+        if programs.iter().all(|program| has_version(&folder.join(program), version)) {
+            return Ok(folder);
+        }
+    }
+    println!("setup: installing {package} {version} with cargo, a few minutes");
+    // Without --locked: the lock file in a package can name releases that are gone.
+    run(cargo().args(["install", "--quiet", package, "--version", version, "--root"]).arg(&tools))?;
+    Ok(tools.join("bin"))
+}
+
+fn has_version(tool: &Path, version: &str) -> bool {
+    let Ok(output) = program(tool).arg("--version").output() else { return false };
+    String::from_utf8_lossy(&output.stdout).split_whitespace().any(|word| word == version)
+}
+
+/// (name, version) of every package in a lock file of npm.
+fn locked_versions(file: &Path) -> Outcome<Vec<(String, String)>> {
+    let lock: Value = serde_json::from_str(&std::fs::read_to_string(file)?)?;
+    let Some(packages) = lock["packages"].as_object() else { return Err(format!("{} lists no packages", file.display()).into()) };
+    let named = packages.iter().filter(|(name, _)| !name.is_empty());
+    Ok(named.map(|(name, package)| (name.clone(), package["version"].as_str().unwrap_or_default().to_owned())).collect())
+}

@@ -1,0 +1,163 @@
+//! `cargo xtask test [FILTER…]`: every layer, one after the other, whatever became of the ones before.
+//! The last line is `N passed, N failed`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::counts::Counts;
+use crate::demo::node_script;
+use crate::process::{Outcome, path_with, program, run, run_and_read};
+use crate::relay::Relay;
+use crate::serve::test_mounts;
+use crate::server::Server;
+use crate::workspace::{cargo, native_program, root, target};
+use crate::{build, layers, setup};
+
+/// The packages whose tests run natively.
+const NATIVE: &[&str] = &["osier-core", "osier", "osier-cli", "xtask"];
+
+/// The port of the relay that browser tests use. It is fixed because its URL is compiled into them.
+const RELAY_PORT: u16 = 33440;
+
+/// A layer of tests: its name, and what runs those of its tests that a filter selects.
+type Layer = (&'static str, fn(&[String]) -> Outcome<Counts>);
+
+/// Checks of the source, which have no tests to select.
+const CHECKS: &[Layer] = &[("layers", check_layers), ("format", check_format), ("clippy", check_clippy)];
+
+/// Layers with tests.
+const TESTS: &[Layer] = &[("native", native), ("browser", browser), ("end to end", end_to_end)];
+
+/// `cargo xtask test [FILTER…]`.
+pub fn command(filters: &[String]) -> Outcome {
+    if let Some(option) = filters.iter().find(|filter| filter.starts_with('-')) {
+        return Err(format!("test takes names of tests, no options like `{option}`").into());
+    }
+    let layers: Vec<&Layer> = if filters.is_empty() { CHECKS.iter().chain(TESTS).collect() } else { TESTS.iter().collect() };
+    let mut report = Vec::new();
+    let mut total = Counts::default();
+    for (name, run_layer) in layers {
+        let started = Instant::now();
+        let mut counts = run_layer(filters).unwrap_or_else(|failure| {
+            eprintln!("{name}: {failure}");
+            Counts::one(false)
+        });
+        if counts.is_empty() && filters.is_empty() {
+            eprintln!("{name}: ran nothing");
+            counts = Counts::one(false);
+        }
+        report.push(format!("{name:12} {:4} passed, {} failed, {} s", counts.passed, counts.failed, started.elapsed().as_secs()));
+        total += counts;
+    }
+    conclude(&report, total)
+}
+
+fn conclude(report: &[String], total: Counts) -> Outcome {
+    println!("\n{}", report.join("\n"));
+    let verdict = format!("{} passed, {} failed", total.passed, total.failed);
+    println!("{verdict}");
+    match (total.is_empty(), total.failed) {
+        (true, _) => Err("no test has such a name".into()),
+        (false, 0) => Ok(()),
+        (false, _) => Err("some tests failed".into()),
+    }
+}
+
+fn check_layers(_: &[String]) -> Outcome<Counts> {
+    layers::command(&[])?;
+    Ok(Counts::one(true))
+}
+
+fn check_format(_: &[String]) -> Outcome<Counts> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    Ok(Counts::one(true))
+}
+
+/// The pure crates only: for the others clippy would compile all of iroh a second time.
+fn check_clippy(_: &[String]) -> Outcome<Counts> {
+    run(cargo().args(["clippy", "--quiet", "--all-targets", "-p", "osier-core", "-p", "xtask", "--", "-D", "warnings"]))?;
+    Ok(Counts::one(true))
+}
+
+fn native(filters: &[String]) -> Outcome<Counts> {
+    let packages = NATIVE.iter().flat_map(|package| ["--package", package]);
+    let (output, success) = run_and_read(cargo().args(["test", "--no-fail-fast"]).args(packages).arg("--").args(filters))?;
+    Ok(Counts::of_libtest(&output).with_exit(success))
+}
+
+fn browser(filters: &[String]) -> Outcome<Counts> {
+    setup::wasm_target()?;
+    let (bindgen, pack, browser) = (setup::wasm_bindgen()?, setup::wasm_pack()?, setup::chromium()?);
+    let relay = Relay::start(&native_program()?, RELAY_PORT)?;
+    let mut counts = Counts::default();
+    for selection in selections(filters) {
+        let mut command = program(&pack);
+        command.args(["test", "--headless", "--chrome", "--release"]).arg("--chromedriver").arg(&browser.driver);
+        command.args([".", "--", "--test", "browser", "--"]).args(selection);
+        // With no mode chosen the runner runs nothing, and passes.
+        command.env("WASM_BINDGEN_USE_BROWSER", "1").env("WASM_BINDGEN_TEST_TIMEOUT", "600");
+        command.env("OSIER_TEST_RELAY", relay.url()).env("PATH", path_with(&bindgen)?).current_dir(root());
+        let (output, success) = run_and_read(&mut command)?;
+        counts += Counts::of_libtest(&output).with_exit(success);
+    }
+    Ok(counts)
+}
+
+/// The runner in the browser knows one filter at a time: a run for each, without what the runs before selected.
+fn selections(filters: &[String]) -> Vec<Vec<String>> {
+    if filters.is_empty() {
+        return vec![Vec::new()];
+    }
+    let selection = |index: usize| {
+        let skipped = filters[..index].iter().flat_map(|filter| ["--skip".to_owned(), filter.clone()]);
+        std::iter::once(filters[index].clone()).chain(skipped).collect()
+    };
+    (0..filters.len()).map(selection).collect()
+}
+
+fn end_to_end(filters: &[String]) -> Outcome<Counts> {
+    setup::npm_packages()?;
+    let browser = setup::chromium()?;
+    build::site()?;
+    let osier = native_program()?;
+    let server = Server::start(0, test_mounts())?;
+    let summary = target().join("end-to-end.tap");
+    let mut command = node_script("--test".as_ref(), &server, &osier, &browser.chromium);
+    command.args(["--test-concurrency=1", "--test-reporter=spec", "--test-reporter-destination=stdout", "--test-reporter=tap"]);
+    command.arg("--test-reporter-destination").arg(&summary);
+    command.args(filters.iter().map(|filter| format!("--test-name-pattern={}", escape_pattern(filter))));
+    let success = run(command.args(end_to_end_files()?)).is_ok();
+    Ok(Counts::of_tap(&fs::read_to_string(&summary)?).with_exit(success))
+}
+
+fn end_to_end_files() -> Outcome<Vec<PathBuf>> {
+    let entries: Vec<_> = fs::read_dir(root().join("tests/e2e"))?.collect::<Result<_, _>>()?;
+    let mut files: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
+    files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
+    files.sort();
+    Ok(files)
+}
+
+/// `text` as a regular expression of JavaScript that matches just it.
+fn escape_pattern(text: &str) -> String {
+    let special = |character: char| r"\^$.|?*+()[]{}/".contains(character);
+    text.chars().flat_map(|character| special(character).then_some('\\').into_iter().chain([character])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{escape_pattern, selections};
+
+    #[test]
+    fn each_filter_has_a_run_without_the_tests_of_earlier_ones() {
+        let runs = selections(&["a".to_owned(), "b".to_owned()]);
+        assert_eq!(runs, [vec!["a"], vec!["b", "--skip", "a"]]);
+        assert_eq!(selections(&[]), [Vec::<String>::new()]);
+    }
+
+    #[test]
+    fn patterns_match_the_text_only() {
+        assert_eq!(escape_pattern("a.b (c)"), r"a\.b \(c\)");
+    }
+}

@@ -1,0 +1,38 @@
+//! Where things are: the repository, the target folder and what is made below it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process::{Outcome, program, run};
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Cargo's target folder, which also holds everything that xtask makes.
+pub fn target() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root().join(folder),
+        None => root().join("target"),
+    }
+}
+
+/// The site: the files of `www/`, and the unpacked npm package in `osier/`.
+pub fn site() -> PathBuf {
+    target().join("site")
+}
+
+/// Builds the native program `osier` and returns its path.
+pub fn native_program() -> Outcome<PathBuf> {
+    run(cargo().args(["build", "--package", "osier-cli"]))?;
+    Ok(target().join("debug").join(format!("osier{}", env::consts::EXE_SUFFIX)))
+}
+
+/// The cargo that runs xtask, in the root of the repository.
+pub fn cargo() -> Command {
+    let mut command = program(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
