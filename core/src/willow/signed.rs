@@ -66,8 +66,8 @@ pub enum SignError {
 }
 
 impl SignedEntry {
-    /// An entry whose signature was found to hold.
-    pub(super) const fn proven(entry: UnverifiedEntry) -> Self {
+    /// An entry whose signature was found to hold: by `verify`, or before it came into the store.
+    pub(crate) const fn proven(entry: UnverifiedEntry) -> Self {
         Self(entry)
     }
 
