@@ -1,7 +1,7 @@
 /**
  * Osier: a Willow node for the browser.
  *
- * Identifiers are lowercase hex strings, timestamps `bigint` TAI microseconds since J2000 (see `dateFromTimestamp`),
+ * Identifiers are lowercase hex strings, timestamps `bigint` microseconds (see `dateFromTimestamp`),
  * lengths and offsets `number` of bytes, durations `number` of milliseconds. Every rejection is a `WillowError`.
  */
 
@@ -11,7 +11,7 @@ export type UserId = string;
 export type NamespaceId = string;
 /** A node's endpoint id, 64 hex digits. */
 export type PeerId = string;
-/** Microseconds of TAI since 2000-01-01 12:00:00. */
+/** Microseconds since 2000-01-02T11:59:28Z, without leap seconds; see `timestampFromDate`. */
 export type Timestamp = bigint;
 /** Components of a path: text (stored as UTF-8) or bytes; at most 4096 components and 4096 bytes in total. */
 export type PathLike = readonly (string | Uint8Array)[];
@@ -92,8 +92,8 @@ export interface NamespaceInfo {
   id: NamespaceId;
   /** In an owned space its owner grants access; in a communal one each user writes in their own part only. */
   kind: "communal" | "owned";
-  /** Entries held here. */
-  entries: number;
+  /** Whether the secret that grants everything is here. */
+  hasSecret: boolean;
 }
 
 export type Access = "read" | "write";
@@ -131,7 +131,6 @@ export interface Joined {
 
 /** Who was given what, by whom. */
 export interface Grant {
-  namespace: NamespaceId;
   access: Access;
   area: Area;
   from: UserId;
@@ -163,11 +162,16 @@ export interface Completion {
 
 export type SessionEvent =
   | { type: "connecting" }
-  | { type: "established" }
+  | { type: "established"; role: "dialer" | "acceptor" }
+  /** The connection was lost; the next attempt begins in `retry` milliseconds. */
+  | { type: "disconnected"; cause: WillowError; retry: number }
+  | { type: "reconnecting"; attempt: number }
   | { type: "overlap"; namespace: NamespaceId; area: Area }
   | { type: "reconciled"; namespace: NamespaceId; area: Area }
   | { type: "reconciledAll" }
   | { type: "nothingInCommon" }
+  /** An interest meets one of the peer's in a way that this version does not support. */
+  | { type: "unsupported"; namespace: NamespaceId }
   | { type: "progress"; sent: number; received: number; entriesSent: number; entriesReceived: number }
   | { type: "payload"; entry: EntryKey; received: number; total: number }
   | { type: "ended"; completion: Completion }
@@ -177,13 +181,13 @@ export type Origin = "local" | "peer" | "import";
 
 export type StoreEvent =
   | { type: "inserted"; progress: number; entry: Entry; origin: Origin }
-  | { type: "pruned"; progress: number; entry: EntryKey; origin: Origin }
+  | { type: "pruned"; progress: number; entry: EntryKey }
   | { type: "payload"; progress: number; entry: EntryKey; available: number; total: number; origin: Origin }
   | { type: "forgotten"; progress: number; entry: EntryKey }
   /** History before `progress` is gone: read the state again. */
   | { type: "lagged"; progress: number };
 
-export type PeerState = "idle" | "deciding" | "connecting" | "active" | "ending" | "waiting";
+export type PeerState = "connecting" | "establishing" | "active" | "terminating" | "waiting";
 
 export interface PeerInfo {
   id: PeerId;
@@ -202,8 +206,18 @@ export interface PeerInfo {
   since: number;
 }
 
-/** A peer's new state. `closed` carries why. */
-export type PeerEvent = { type: "state"; peer: PeerInfo } | { type: "closed"; peer: PeerId; code: string; reason: string };
+/** A change in how this node stands with a peer. */
+export type PeerEvent =
+  /** Was there when the iteration began. */
+  | { type: "present"; peer: PeerInfo }
+  | { type: "connecting"; id: PeerId }
+  | { type: "established"; id: PeerId; role: "dialer" | "acceptor" }
+  /** Dials again in `retry` milliseconds. */
+  | { type: "waiting"; id: PeerId; retry: number }
+  /** `code` is the close code of the protocol, where there was one. */
+  | { type: "closed"; id: PeerId; code: number | null; reason: string }
+  /** Nothing is left to do with the peer. */
+  | { type: "gone"; id: PeerId };
 
 export type ErrorCode =
   | "invalidArgument"
@@ -263,7 +277,7 @@ export class WillowNode implements AsyncDisposable {
   /** How others reach this node. */
   address(): PeerAddress;
   peers(): Promise<PeerInfo[]>;
-  /** Begins with a `state` for each peer there is. */
+  /** Begins with `present` for each peer there is. */
   watchPeers(signal?: AbortSignal): AsyncIterableIterator<PeerEvent>;
   /** Closes the connection to the peer and every intent that concerns it. */
   disconnect(peer: PeerId): Promise<void>;
@@ -333,7 +347,7 @@ export class IncomingSession implements AsyncIterable<SessionEvent> {
   [Symbol.asyncIterator](): AsyncIterableIterator<SessionEvent>;
 }
 
-/** A Willow timestamp of a date since 2017. */
+/** A Willow timestamp of a date. */
 export function timestampFromDate(date: Date): Timestamp;
 /** The date of a Willow timestamp. */
 export function dateFromTimestamp(timestamp: Timestamp): Date;

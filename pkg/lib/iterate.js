@@ -65,7 +65,9 @@ export function sessionEvents(raw) {
     return {
       next: async () => {
         const event = await stream.next();
-        return event?.type === "error" ? { ...event, error: WillowError.from(event.error) } : event;
+        if (event?.error !== undefined) event.error = WillowError.from(event.error);
+        if (event?.cause !== undefined) event.cause = WillowError.from(event.cause);
+        return event;
       },
       close: () => stream.close(),
     };

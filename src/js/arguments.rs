@@ -46,7 +46,11 @@ impl<'a> Fields<'a> {
     }
 
     /// The field through a conversion of this module.
-    pub(super) fn with<T>(&self, name: &'static str, convert: impl Fn(&JsValue, &'static str) -> Result<T, Error>) -> Result<Option<T>, Error> {
+    pub(super) fn with<T>(
+        &self,
+        name: &'static str,
+        convert: impl Fn(&JsValue, &'static str) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
         self.raw(name)?.map(|value| convert(&value, name)).transpose()
     }
 
@@ -114,15 +118,22 @@ pub(super) fn path(value: &JsValue, argument: &'static str) -> Result<Path, Erro
     for (index, item) in array.iter().enumerate() {
         let component = match item.as_string() {
             Some(text) => text.into_bytes(),
-            None => bytes(&item, argument).map_err(|_| Error::invalid_argument(argument, format!("component {index} is neither a string nor a Uint8Array")))?,
+            None => bytes(&item, argument)
+                .map_err(|_| Error::invalid_argument(argument, format!("component {index} is neither a string nor a Uint8Array")))?,
         };
         if component.len() > willow25::MCL {
-            return Err(Error::invalid_argument(argument, format!("component {index} has {} bytes, at most {} are allowed", component.len(), willow25::MCL)));
+            return Err(Error::invalid_argument(
+                argument,
+                format!("component {index} has {} bytes, at most {} are allowed", component.len(), willow25::MCL),
+            ));
         }
         total = total.saturating_add(component.len());
         components.push(component);
         if total > willow25::MPL || components.len() > willow25::MCC {
-            return Err(Error::invalid_argument(argument, format!("at most {} bytes in {} components are allowed", willow25::MPL, willow25::MCC)));
+            return Err(Error::invalid_argument(
+                argument,
+                format!("at most {} bytes in {} components are allowed", willow25::MPL, willow25::MCC),
+            ));
         }
     }
     let slices: Vec<&[u8]> = components.iter().map(Vec::as_slice).collect();
@@ -136,9 +147,7 @@ pub(super) fn timestamp(value: &JsValue, argument: &'static str) -> Result<u64, 
         if !(0.0..=MAX_SAFE_INTEGER).contains(&millis) {
             return Err(Error::invalid_argument(argument, "the Date is invalid or before 1970"));
         }
-        return time::tai_from_unix_micros((millis as u64).saturating_mul(1000))
-            .map(u64::from)
-            .ok_or_else(|| Error::invalid_argument(argument, "the Date is before the first timestamp (2000-01-01)"));
+        return Ok(u64::from(time::tai_from_unix_micros((millis as u64).saturating_mul(1000))));
     }
     if !value.is_bigint() {
         return Err(Error::invalid_argument(argument, "expected a bigint of microseconds or a Date"));
@@ -151,14 +160,19 @@ pub(super) fn area(value: &JsValue, argument: &'static str) -> Result<Area, Erro
     let fields = Fields::of(value, argument, &["user", "path", "from", "to"])?;
     let from = fields.with("from", timestamp)?.unwrap_or(0);
     let to = fields.with("to", timestamp)?;
-    let times = TimeRange::try_new(Timestamp::from(from), to.map(Timestamp::from)).map_err(|_| Error::invalid_argument("to", "it is not after `from`"))?;
+    let times = TimeRange::try_new(Timestamp::from(from), to.map(Timestamp::from))
+        .map_err(|_| Error::invalid_argument("to", "it is not after `from`"))?;
     Ok(Area::new(fields.with("user", user)?, fields.with("path", path)?.unwrap_or_default(), times))
 }
 
 /// Which entry.
 pub(super) fn entry_key(value: &JsValue) -> Result<EntryKey, Error> {
     let fields = Fields::of(value, "entry", &["namespace", "user", "path"])?;
-    Ok(EntryKey { namespace: fields.required("namespace", namespace)?, subspace: fields.required("user", user)?, path: fields.required("path", path)? })
+    Ok(EntryKey {
+        namespace: fields.required("namespace", namespace)?,
+        subspace: fields.required("user", user)?,
+        path: fields.required("path", path)?,
+    })
 }
 
 pub(super) fn access(value: &JsValue, argument: &'static str) -> Result<Access, Error> {
@@ -191,7 +205,11 @@ pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
     if fields.with("storage", text)?.is_some_and(|storage| storage != "memory") {
         return Err(Error::invalid_argument("storage", "expected \"memory\""));
     }
-    let mut options = NodeOptions { relays: fields.get("relays")?.unwrap_or_default(), secret_key: fields.with("secretKey", secret_key)?.flatten(), ..NodeOptions::default() };
+    let mut options = NodeOptions {
+        relays: fields.get("relays")?.unwrap_or_default(),
+        secret_key: fields.with("secretKey", secret_key)?.flatten(),
+        ..NodeOptions::default()
+    };
     if let Some(limits) = fields.raw("limits")? {
         let fields = Fields::of(&limits, "limits", &["maxSessions", "maxFuture"])?;
         if let Some(sessions) = fields.with("maxSessions", count)? {

@@ -23,12 +23,14 @@ impl RawFetch {
         let outcome = promise(async move {
             // The node's callback may be called on another thread in general; a JavaScript function may not. So they meet in a channel.
             let (sender, mut progress) = mpsc::unbounded_channel::<FetchProgress>();
-            let fetch = node.fetch_payload(key, options, move |made| drop(sender.send(made)));
+            let fetch = node.fetch_payload(key, options, move |made| {
+                let _ = sender.send(made); // the receiver lives as long as the fetch
+            });
             let report = async {
                 while let Some(made) = progress.recv().await {
                     if let Some(function) = &on_progress {
                         // What the callback throws is the callback's business.
-                        drop(function.call1(&JsValue::UNDEFINED, &made.to_js()));
+                        let _ = function.call1(&JsValue::UNDEFINED, &made.to_js());
                     }
                 }
             };

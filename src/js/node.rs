@@ -121,7 +121,9 @@ impl RawNode {
         promise(async move {
             let CapabilityFilter { namespace, user, access } = CapabilityFilter::of(&filter)?;
             let mut held = node.capabilities(namespace).await?;
-            held.retain(|held| user.as_ref().is_none_or(|user| held.receiver == *user) && access.is_none_or(|access| held.access == access));
+            held.retain(|held| {
+                user.as_ref().is_none_or(|user| held.receiver == *user) && access.is_none_or(|access| held.access == access)
+            });
             Ok(held.to_js())
         })
     }
@@ -132,7 +134,11 @@ impl RawNode {
         let node = self.node.clone();
         promise(async move {
             let user = arguments::user(&of, "id")?;
-            let owner = if node.users().await?.contains(&user) { SecretOwner::User(user) } else { SecretOwner::Namespace(arguments::namespace(&of, "id")?) };
+            let owner = if node.users().await?.contains(&user) {
+                SecretOwner::User(user)
+            } else {
+                SecretOwner::Namespace(arguments::namespace(&of, "id")?)
+            };
             node.export_secret(owner).await
         })
     }
@@ -176,7 +182,10 @@ impl RawNode {
     pub fn entries(&self, namespace: JsValue, area: JsValue, options: JsValue) -> RawEvents {
         let query = || -> Result<_, Error> {
             let fields = Fields::of(&options, "options", &["order", "limit"])?;
-            let options = EntriesOptions { reverse: fields.with("order", arguments::order)?.unwrap_or(false), limit: fields.with("limit", arguments::count)? };
+            let options = EntriesOptions {
+                reverse: fields.with("order", arguments::order)?.unwrap_or(false),
+                limit: fields.with("limit", arguments::count)?,
+            };
             Ok(self.node.entries(arguments::namespace(&namespace, "namespace")?, arguments::area(&area, "area")?, options))
         };
         query().map_or_else(RawEvents::failed, RawEvents::entries)

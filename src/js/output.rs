@@ -184,7 +184,13 @@ impl ToJs for Grant {
             area: AreaOut<'a>,
             link: bool,
         }
-        plain(&Out { from: hex(self.from.as_bytes()), to: hex(self.to.as_bytes()), access: access(self.access), area: AreaOut::of(&self.area), link: self.link })
+        plain(&Out {
+            from: hex(self.from.as_bytes()),
+            to: hex(self.to.as_bytes()),
+            access: access(self.access),
+            area: AreaOut::of(&self.area),
+            link: self.link,
+        })
     }
 }
 
@@ -364,10 +370,14 @@ impl ToJs for SessionEvent {
         let out = match self {
             Self::Connecting => SessionOut::Connecting,
             Self::Established { role: end } => SessionOut::Established { role: role(*end) },
-            Self::Disconnected { cause, retry_millis } => return with_error(&SessionOut::Disconnected { retry: number(*retry_millis) }, "cause", cause),
+            Self::Disconnected { cause, retry_millis } => {
+                return with_error(&SessionOut::Disconnected { retry: number(*retry_millis) }, "cause", cause);
+            }
             Self::Reconnecting { attempt } => SessionOut::Reconnecting { attempt: *attempt },
             Self::Overlap { namespace, area } => SessionOut::Overlap { namespace: hex(namespace.as_bytes()), area: AreaOut::of(area) },
-            Self::Reconciled { namespace, area } => SessionOut::Reconciled { namespace: hex(namespace.as_bytes()), area: AreaOut::of(area) },
+            Self::Reconciled { namespace, area } => {
+                SessionOut::Reconciled { namespace: hex(namespace.as_bytes()), area: AreaOut::of(area) }
+            }
             Self::ReconciledAll => SessionOut::ReconciledAll,
             Self::NothingInCommon => SessionOut::NothingInCommon,
             Self::Unsupported { namespace } => SessionOut::Unsupported { namespace: hex(namespace.as_bytes()) },
@@ -377,7 +387,9 @@ impl ToJs for SessionEvent {
                 entries_sent: number(*entries_sent),
                 entries_received: number(*entries_received),
             },
-            Self::Payload { entry, received, total } => SessionOut::Payload { entry: Key::of(entry), received: number(*received), total: number(*total) },
+            Self::Payload { entry, received, total } => {
+                SessionOut::Payload { entry: Key::of(entry), received: number(*received), total: number(*total) }
+            }
             Self::Ended { completion } => SessionOut::Ended { completion: Outcome::of(*completion) },
             Self::Error { error } => return with_error(&SessionOut::Error, "error", error),
         };
@@ -413,7 +425,9 @@ impl ToJs for StoreEvent {
             Lagged { progress: f64 },
         }
         plain(&match self {
-            Self::Inserted { progress, entry, origin: from } => Out::Inserted { progress: number(progress.0), entry: Entry::of(entry), origin: origin(from) },
+            Self::Inserted { progress, entry, origin: from } => {
+                Out::Inserted { progress: number(progress.0), entry: Entry::of(entry), origin: origin(from) }
+            }
             Self::Pruned { progress, key, .. } => Out::Pruned { progress: number(progress.0), entry: Key::of(key) },
             Self::Payload { progress, key, available, total, origin: from, .. } => Out::Payload {
                 progress: number(progress.0),
