@@ -17,7 +17,7 @@ pub(crate) struct Options {
 /// Prints the relay's URL as the first line and runs until it is interrupted.
 pub(crate) async fn run(options: Options) -> Outcome {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-    let mut config = ServerConfig::<(), ()>::default();
+    let mut config = ServerConfig::default();
     config.relay = Some(RelayConfig::new(address));
     let server = Server::spawn(config).await.map_err(|error| Failure::new(format!("cannot serve on {address}: {error}")))?;
     let bound = server.http_addr().ok_or_else(|| Failure::new("the relay did not start"))?;
