@@ -3,7 +3,7 @@ import { bytesText, pathText } from "./text.js";
 
 const REFRESH = 1000; // ms
 const KEPT_EVENTS = 60;
-const STATES = { idle: "known", deciding: "deciding", connecting: "connecting", active: "connected", ending: "saying goodbye", waiting: "waiting to try again" };
+const STATES = { connecting: "connecting", establishing: "connecting", active: "connected", terminating: "saying goodbye", waiting: "waiting to try again" };
 
 /** The panel of connections: who, in which state, how many bytes each way, and what happens. */
 export class Peers {
