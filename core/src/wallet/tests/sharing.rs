@@ -123,6 +123,21 @@ fn rights_can_be_passed_on_until_the_chain_is_full() {
 }
 
 #[test]
+fn a_link_that_cannot_be_passed_on_makes_no_user() {
+    let (mut holder, _, namespace) = maker(1, NamespaceKind::Owned);
+    for seed in 0..15 {
+        let (mut next, user) = wallet(50 + seed);
+        let ticket = holder.share(&ShareRequest { to: Some(user), ..request(&namespace, Access::Write) }, random(100)).unwrap();
+        next.join(&ticket, None, random(4)).unwrap();
+        holder = next;
+    }
+    let link = parsed(&holder.share(&request(&namespace, Access::Write), random(100)).unwrap());
+    let mut joiner = Wallet::new();
+    assert_eq!(joiner.join(&link, None, random(4)), Err(WalletError::TooManyDelegations));
+    assert_eq!((joiner.users().count(), joiner.namespaces().len()), (0, 0));
+}
+
+#[test]
 fn the_first_user_who_can_shares_unless_one_is_named() {
     let (mut wallet, idle) = wallet(1);
     let owner = wallet.create_user([2; 32]);
