@@ -35,11 +35,13 @@ fn bytes_are_entry_capability_signature() {
 fn one_signs_only_what_one_may() {
     let (ns, _) = namespace(true, 0);
     let capability = write_capability(true, &[1, 2, 3], &path(&[b"a"]), &user(9).0);
-    let make = |subspace: u8, at: &[&[u8]]| entry(&ns, &user(subspace).0, path(at), 9, b"");
+    let make = |subspace: u8, at: &[&[u8]]| entry(&ns, &user(subspace).0, path(at), 99, b"");
     assert!(SignedEntry::sign(make(9, &[b"a"]), Arc::clone(&capability), &user(3).1).is_ok());
     assert_eq!(SignedEntry::sign(make(9, &[b"a"]), Arc::clone(&capability), &user(2).1), Err(SignError::WrongSecret));
     assert_eq!(SignedEntry::sign(make(9, &[b"b"]), Arc::clone(&capability), &user(3).1), Err(SignError::NotGranted));
     assert_eq!(SignedEntry::sign(make(8, &[b"a"]), capability, &user(3).1), Err(SignError::NotGranted));
+    let long = write_capability(true, &(0..18).collect::<Vec<_>>(), &path(&[]), &user(9).0);
+    assert_eq!(SignedEntry::sign(make(9, &[b"a"]), long, &user(17).1), Err(SignError::TooManyDelegations));
 }
 
 #[test]

@@ -173,3 +173,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn five_thousand_entries_of_one_author_cost_no_keys_and_no_chains() {
+    use crate::willow::{
+        entry_codec::{decode_entry_rel_entry, encode_entry_rel_entry},
+        test_values::{entry, namespace, write_capability},
+    };
+
+    let (ns, subspace) = (namespace(true, 0).0, user(9).0);
+    let capability = write_capability(true, &[1, 2, 3], &path(&[b"notes"]), &subspace);
+    let first = signed(true, &[1, 2, 3], &[b"notes"], 9, b"");
+    let mut w = Writer::new();
+    let mut before = first.entry.clone();
+    for number in 0..5000_u64 {
+        let value = entry(&ns, &subspace, path(&[b"notes", &number.to_be_bytes()]), 1000 + number, b"");
+        encode_entry_rel_entry(&mut w, &value, &before);
+        encode_token(&mut w, &capability, &[0; 64], Some(&capability), &value);
+        before = value;
+    }
+    let bytes = w.into_bytes();
+    let mut cache = CapCache::new();
+    let (mut r, mut before, mut prior) = (Reader::new(&bytes), first.entry.clone(), Arc::clone(&first.capability));
+    for _ in 0..5000 {
+        let value = decode_entry_rel_entry(&mut r, &before, cache.keys()).unwrap();
+        let token = decode_token(&mut r, Some(&prior), &value, &mut cache).unwrap();
+        assert!(Arc::ptr_eq(&token.capability, &first.capability));
+        prior = token.capability;
+        before = value;
+    }
+    assert!(r.is_empty());
+    assert_eq!(cache.chains_verified(), 0);
+}
