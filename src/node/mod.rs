@@ -1,1 +1,23 @@
-//! node
+//! The node: runs the machines of the core on one thread, and is the Rust API of Osier.
+//!
+//! A [`Node`] is a handle; the node itself lives on a thread of its own (in a browser: on the one there is) and drives the peer manager,
+//! one task per session, and the store. Nothing here decides anything about the protocol: rules live in `osier_core`, transport in
+//! [`crate::net`].
+
+mod error;
+mod event;
+mod events;
+mod handle;
+mod intent;
+mod options;
+mod types;
+
+pub use error::{ERROR_CODES, Error};
+pub use event::{Completion, Origin, PeerEvent, ProgressId, SessionEvent, StoreEvent};
+pub use events::Events;
+pub use handle::{Entries, Node};
+pub use intent::{IncomingSession, Intent};
+pub use options::{AcceptPolicy, Interest, Interests, Limits, NodeOptions, ReconnectPolicy, SessionInit};
+pub use osier_core::{IntentId, Mode, PeerId, Role, SessionId};
+pub use types::*;
+pub use willow25::prelude::{Area, NamespaceId, Path, SubspaceId};

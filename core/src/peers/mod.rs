@@ -7,10 +7,16 @@
 //! The rules are those of ARCHITECTURE.md's chapter on peers; they were explored exhaustively in a model before they were written down.
 
 mod code;
+mod connection;
+mod deadlines;
+mod manager;
+mod peer;
 mod policy;
+mod session;
 mod types;
 
 pub use code::{Cause, CloseCode, IntentError};
+pub use manager::Manager;
 pub use policy::ReconnectPolicy;
 pub use types::{
     Accept, AcceptPolicy, Action, AttemptId, Completion, Config, ConnId, ConnectionState, Event, Input, Limits, Outcome, PeerInfo, Reason,

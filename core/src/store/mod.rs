@@ -1,1 +1,300 @@
-//! The entry store.
+//! The store: every entry that this node holds, in order, and what it takes to change them together with what is on the disk.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `key` | paths as byte strings in path order; the bounds of a query |
+//! | `row` | an entry as it is kept: compact and shared |
+//! | `index`, `totals` | the entries of a namespace in blocks, and prefix sums over the blocks |
+//! | `query`, `summary`, `split` | what is asked of it |
+//! | `plan` | Willow's join: what would change |
+//! | `events` | what has changed, numbered; subscriptions |
+//! | `backend` | the seam to durable storage; `memory`, `faulty`, `conformance` |
+//!
+//! A change is planned, committed by a backend, and applied:
+//!
+//! ```
+//! # use osier_core::store::*;
+//! # async fn change(store: &std::cell::RefCell<Store>, backend: &impl Backend, incoming: Vec<Incoming>) -> Result<(), CommitError> {
+//! let mut plan = store.borrow().plan(incoming);
+//! if !plan.is_empty() {
+//!     backend.commit(plan.take_batch()).await?; // if this fails, nothing has changed
+//! }
+//! let outcomes = store.borrow_mut().apply(plan)?;
+//! # Ok(()) }
+//! ```
+//!
+//! Between plan and apply there is no other plan: one writer at a time, which the driver sees to and `apply` checks. Reading goes on.
+//! The store knows nothing of sessions but their names, and never waits.
+
+mod backend;
+mod events;
+mod faulty;
+mod index;
+mod key;
+mod memory;
+mod plan;
+mod query;
+mod row;
+mod split;
+mod summary;
+mod totals;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use willow25::prelude::{Area, NamespaceId, WriteCapability};
+
+pub use crate::SessionId;
+pub use backend::{Backend, Batch, Change, Chunk, Durability, LoadCursor, StorageError, Usage};
+pub use events::{HISTORY, Lagged, Origin, ProgressId, StoreEvent, SubscriptionId};
+pub use faulty::{Fault, FaultyBackend};
+pub use key::{Bounds, Cursor};
+pub use memory::MemoryBackend;
+pub use plan::{Incoming, Outcome, Plan};
+pub use query::{Entries, Order};
+pub use row::{EntryRef, StoredEntry};
+pub use summary::BlockSums;
+
+use events::Events;
+use index::Index;
+use plan::Step;
+use row::{Held, Probe, Subspace};
+
+/// How many of an author's capabilities are looked through to share them.
+const SHARED_CAPABILITIES: usize = 16;
+
+/// All entries, in memory; see the module.
+pub struct Store {
+    namespaces: BTreeMap<NamespaceId, Namespace>,
+    events: Events,
+    epoch: u64,
+}
+
+/// The entries of one namespace.
+pub(crate) struct Namespace {
+    id: Arc<NamespaceId>,
+    index: Index,
+    authors: BTreeMap<[u8; 32], Author>,
+}
+
+/// What the entries of one subspace share.
+struct Author {
+    subspace: Arc<Subspace>,
+    /// The latest first, at most [`SHARED_CAPABILITIES`].
+    capabilities: Vec<Arc<WriteCapability>>,
+}
+
+impl Namespace {
+    fn new(id: Arc<NamespaceId>) -> Self {
+        Self { id, index: Index::default(), authors: BTreeMap::new() }
+    }
+
+    fn insert(&mut self, held: Held) {
+        let subspace = held.stored.subspace();
+        let author =
+            self.authors.entry(*subspace.bytes()).or_insert_with(|| Author { subspace: subspace.clone(), capabilities: Vec::new() });
+        let capability = held.stored.capability();
+        if !author.capabilities.iter().any(|known| Arc::ptr_eq(known, capability)) {
+            author.capabilities.truncate(SHARED_CAPABILITIES - 1);
+            author.capabilities.insert(0, capability.clone());
+        }
+        self.index.insert(held);
+    }
+
+    fn find(&self, entry: &StoredEntry) -> index::Position {
+        self.index.find(Probe::at(entry.subspace_bytes(), entry.key()))
+    }
+
+    fn remove(&mut self, entry: &StoredEntry) {
+        let place = self.find(entry);
+        if self.index.get(place).is_some_and(|held| held.stored == *entry) {
+            self.index.remove(place);
+        }
+    }
+}
+
+/// A plan that was made before another plan was applied. Nothing has changed in memory, but the batch may be on the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the plan was made before another one was applied")]
+pub struct StalePlan;
+
+/// Why a change did not take place.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// There were two writers.
+    #[error(transparent)]
+    Stale(#[from] StalePlan),
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store {
+    /// An empty store with a history of [`HISTORY`] changes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_history(HISTORY)
+    }
+
+    /// An empty store that keeps so many changes for subscriptions that are behind.
+    #[must_use]
+    pub fn with_history(limit: usize) -> Self {
+        Self { namespaces: BTreeMap::new(), events: Events::new(limit), epoch: 0 }
+    }
+
+    /// The store that a backend has kept, and the notes beside it.
+    ///
+    /// # Errors
+    /// If the backend fails.
+    pub async fn open(backend: &impl Backend) -> Result<(Self, BTreeMap<String, Vec<u8>>), StorageError> {
+        let (mut store, mut notes) = (Self::new(), BTreeMap::new());
+        let mut next = Some(LoadCursor::default());
+        while let Some(from) = next {
+            let mut chunk = backend.load(from).await?;
+            next = chunk.next;
+            notes.extend(std::mem::take(&mut chunk.notes));
+            store.restore(chunk);
+        }
+        Ok((store, notes))
+    }
+
+    /// Takes over a part of what a backend has kept. For a new store, before anything else.
+    pub fn restore(&mut self, chunk: Chunk) {
+        for (stored, available) in chunk.entries {
+            self.namespace_of(&stored).insert(Held { stored, available });
+        }
+        self.epoch += 1;
+        self.events.begin_at(chunk.progress);
+    }
+
+    /// Makes the planned changes, after their batch was committed. Returns what became of each thing that was planned.
+    ///
+    /// # Errors
+    /// If another plan was applied since this one was made.
+    pub fn apply(&mut self, mut plan: Plan) -> Result<Vec<Outcome>, StalePlan> {
+        if plan.epoch != self.epoch {
+            return Err(StalePlan);
+        }
+        let steps = std::mem::take(&mut plan.steps);
+        if !steps.is_empty() {
+            self.epoch += 1;
+        }
+        steps.into_iter().for_each(|step| self.make(step));
+        Ok(plan.into_outcomes())
+    }
+
+    fn make(&mut self, step: Step) {
+        match step {
+            Step::Prune { entry, by, origin } => {
+                self.namespace_of(&entry).remove(&entry);
+                self.events.push(|progress| StoreEvent::Pruned { progress, entry, by, origin });
+            }
+            Step::Insert { held, origin } => {
+                let (entry, available) = (held.stored.clone(), held.available);
+                self.namespace_of(&entry).insert(held);
+                self.events.push(|progress| StoreEvent::Inserted { progress, entry, available, origin });
+            }
+            Step::Extend { entry, available, origin } => {
+                let namespace = self.namespace_of(&entry);
+                let place = namespace.find(&entry);
+                if let Some(held) = namespace.index.get_mut(place).filter(|held| held.stored == entry) {
+                    held.available = available;
+                }
+                let total = entry.payload_length();
+                self.events.push(|progress| StoreEvent::Payload { progress, entry, available, total, origin });
+            }
+            Step::Forget { namespace, area, entries } => {
+                let count = entries.len() as u64;
+                if let Some(of) = self.namespaces.get_mut(&namespace) {
+                    entries.into_iter().for_each(|entry| of.remove(&entry));
+                    of.authors.retain(|_, author| Arc::strong_count(&author.subspace) > 1);
+                }
+                self.events.push(|progress| StoreEvent::Forgotten { progress, namespace, area, count });
+            }
+        }
+    }
+
+    /// Commits a plan and applies it: for those who hold the store alone meanwhile.
+    ///
+    /// # Errors
+    /// If the backend fails; nothing has changed then.
+    pub async fn commit(&mut self, backend: &impl Backend, mut plan: Plan) -> Result<Vec<Outcome>, CommitError> {
+        if !plan.is_empty() {
+            backend.commit(plan.take_batch()).await?;
+        }
+        Ok(self.apply(plan)?)
+    }
+
+    /// The namespaces that have entries here, in the order of their ids.
+    pub fn namespaces(&self) -> impl Iterator<Item = &NamespaceId> {
+        self.namespaces.iter().filter(|(_, namespace)| !namespace.index.is_empty()).map(|(id, _)| id)
+    }
+
+    /// How many entries there are in all namespaces.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.namespaces.values().map(|namespace| namespace.index.len()).sum()
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.namespaces().next().is_none()
+    }
+
+    /// The number of the last change.
+    #[must_use]
+    pub fn progress(&self) -> ProgressId {
+        self.events.now()
+    }
+
+    /// Follows the changes in an area: those after `from`, or those after now. Entries read under the same borrow of the store are the
+    /// state that the changes continue; nothing falls between.
+    ///
+    /// # Errors
+    /// If the history does not reach back to `from`, or the store has not got there.
+    pub fn subscribe(&mut self, namespace: &NamespaceId, area: &Area, from: Option<ProgressId>) -> Result<SubscriptionId, Lagged> {
+        self.events.subscribe(namespace.clone(), area.into(), from)
+    }
+
+    /// The entries of an area as they are now, and a subscription to what changes from now on.
+    pub fn watch(&mut self, namespace: &NamespaceId, area: &Area) -> (SubscriptionId, Entries<'_>) {
+        let id = self.events.subscribe_now(namespace.clone(), area.into());
+        (id, self.entries(namespace, area))
+    }
+
+    /// The next change of a subscription; `None` if there is none now, or no such subscription.
+    pub fn poll_subscription(&mut self, id: SubscriptionId) -> Option<StoreEvent> {
+        self.events.poll(id)
+    }
+
+    /// Ends a subscription; whether there was one.
+    pub fn unsubscribe(&mut self, id: SubscriptionId) -> bool {
+        self.events.unsubscribe(id)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn namespace(&self, id: &NamespaceId) -> Option<&Namespace> {
+        self.namespaces.get(id)
+    }
+
+    fn index(&self, id: &NamespaceId) -> Option<&Index> {
+        self.namespaces.get(id).map(|namespace| &namespace.index)
+    }
+
+    fn namespace_of(&mut self, entry: &StoredEntry) -> &mut Namespace {
+        let id = &entry.subspace().namespace;
+        self.namespaces.entry(NamespaceId::clone(id)).or_insert_with(|| Namespace::new(id.clone()))
+    }
+}

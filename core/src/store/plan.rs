@@ -1,0 +1,409 @@
+//! What would change: Willow's join, decided against the index without touching it.
+//!
+//! A change takes three steps, so that memory and disk agree: `plan` (here, pure), [`Backend::commit`](super::Backend::commit) of the
+//! plan's batch, and [`Store::apply`]. One writer at a time; a plan made before another was applied is refused.
+//!
+//! A batch joins as one: what counts is the state after it. So the incoming entries are taken in the order of their keys, in which every
+//! entry comes after those that could prune it, and each decision is final.
+
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
+
+use willow25::prelude::{Area, Entrylike, Keylike, NamespaceId, Namespaced, Path, PayloadDigest, SubspaceId, WriteCapability};
+
+use super::{
+    Namespace, Store,
+    backend::{Batch, Change, Durability},
+    events::{Origin, ProgressId},
+    index::{Piece, Position, Run},
+    key::{Bounds, path_key},
+    row::{EntryRef, Held, Probe, Recency, StoredEntry, Subspace},
+};
+use crate::willow::{EntryId, SignedEntry};
+
+/// An entry on its way into the store.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// The entry, verified.
+    pub entry: SignedEntry,
+    /// Its whole payload, if it came along; checked against the entry by [`Store::plan`].
+    pub payload: Option<Vec<u8>>,
+    /// From where.
+    pub origin: Origin,
+}
+
+/// What becomes of one thing that was planned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The entry is new in the store.
+    Inserted {
+        /// How many entries it removes from the store, with their payloads.
+        pruned: u64,
+    },
+    /// A newer entry, in the store or in the same batch, prunes it. Nothing changes.
+    Obsolete,
+    /// The store has this entry, whatever its token. If a payload came along that was not all here, it is now.
+    AlreadyHere,
+    /// The payload that came along is not the entry's. Nothing changes.
+    PayloadMismatch,
+    /// More of the payload is here.
+    Extended {
+        /// How many bytes are here now.
+        available: u64,
+        /// How many there will be.
+        total: u64,
+    },
+    /// All that was offered of the payload is here already. Nothing changes.
+    NothingNew,
+    /// The store does not have this entry (any more). Nothing changes.
+    NotHere,
+    /// The bytes of the payload begin behind what is here. Nothing changes.
+    Gap {
+        /// How many bytes are here.
+        available: u64,
+    },
+    /// The bytes reach beyond the end of the payload. Nothing changes.
+    BeyondEnd,
+    /// These many entries are removed from this store.
+    Forgotten {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// One numbered change that [`Store::apply`] makes.
+pub(crate) enum Step {
+    Prune { entry: StoredEntry, by: EntryId, origin: Origin },
+    Insert { held: Held, origin: Origin },
+    Extend { entry: StoredEntry, available: u64, origin: Origin },
+    Forget { namespace: NamespaceId, area: Area, entries: Vec<StoredEntry> },
+}
+
+/// What would change. Commit [`Plan::take_batch`], then [`Store::apply`] the plan.
+#[must_use = "a plan changes nothing by itself"]
+pub struct Plan {
+    pub(crate) epoch: u64,
+    pub(crate) steps: Vec<Step>,
+    outcomes: Vec<Outcome>,
+    batch: Batch,
+}
+
+impl Plan {
+    /// What becomes of each thing that was planned, in the order given.
+    #[must_use]
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+
+    /// Whether nothing changes, so that nothing needs to be committed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// What a backend must commit before the plan is applied. It leaves an empty batch.
+    pub fn take_batch(&mut self) -> Batch {
+        std::mem::take(&mut self.batch)
+    }
+
+    pub(crate) fn into_outcomes(self) -> Vec<Outcome> {
+        self.outcomes
+    }
+}
+
+/// A plan in the making.
+struct Planning<'a> {
+    store: &'a Store,
+    plan: Plan,
+    base: ProgressId,
+    payloads: Vec<Change>,
+}
+
+impl<'a> Planning<'a> {
+    fn new(store: &'a Store) -> Self {
+        let plan = Plan { epoch: store.epoch(), steps: Vec::new(), outcomes: Vec::new(), batch: Batch::default() };
+        Self { store, plan, base: store.progress(), payloads: Vec::new() }
+    }
+
+    /// The number that the next step gets.
+    fn next(&self) -> ProgressId {
+        self.base.plus(self.plan.steps.len() + 1)
+    }
+
+    fn put(&mut self, change: Change) {
+        self.plan.batch.changes.push(change);
+    }
+
+    fn step(&mut self, step: Step) {
+        self.plan.steps.push(step);
+    }
+
+    fn durable_for(&mut self, origin: Origin) {
+        if !matches!(origin, Origin::Peer(_)) {
+            self.plan.batch.durability = Durability::Strict;
+        }
+    }
+
+    /// Bytes of a payload, of which `available` are here already.
+    fn extend(&mut self, entry: &StoredEntry, available: u64, offset: u64, mut bytes: Vec<u8>, origin: Origin) {
+        let known = usize::try_from(available.saturating_sub(offset)).unwrap_or(usize::MAX).min(bytes.len());
+        bytes.drain(..known);
+        let now = available.saturating_add(bytes.len() as u64);
+        self.payloads.push(Change::Payload { id: entry.id(), offset: available, bytes });
+        self.step(Step::Extend { entry: entry.clone(), available: now, origin });
+        self.durable_for(origin);
+    }
+
+    fn finish(mut self, outcomes: Vec<Outcome>) -> Plan {
+        self.plan.batch.changes.append(&mut self.payloads);
+        self.plan.batch.progress = self.base.plus(self.plan.steps.len());
+        self.plan.outcomes = outcomes;
+        self.plan
+    }
+}
+
+/// An incoming entry in its place in the order.
+struct Candidate {
+    number: usize,
+    incoming: Incoming,
+    key: Box<[u8]>,
+    recency: Recency,
+}
+
+impl Candidate {
+    fn namespace(&self) -> &NamespaceId {
+        self.incoming.entry.entry.namespace_id()
+    }
+
+    fn subspace(&self) -> &SubspaceId {
+        self.incoming.entry.entry.subspace_id()
+    }
+
+    fn is_below(&self, other: &Self) -> bool {
+        self.key.starts_with(&other.key) && self.subspace() == other.subspace() && self.namespace() == other.namespace()
+    }
+
+    /// By key, the newest of a key first, and of equal entries one with a payload first.
+    fn order(&self) -> (&[u8; 32], &[u8; 32], &[u8], Reverse<Recency>, bool) {
+        let payload = self.incoming.payload.is_none();
+        (self.namespace().as_bytes(), self.subspace().as_bytes(), &self.key, Reverse(self.recency), payload)
+    }
+}
+
+/// Whether the payload is the entry's.
+fn fits(incoming: &Incoming) -> bool {
+    let entry = &incoming.entry.entry;
+    let is_its = |payload: &Vec<u8>| {
+        payload.len() as u64 == entry.payload_length() && PayloadDigest::from_payload(payload) == *entry.payload_digest()
+    };
+    incoming.payload.as_ref().is_none_or(is_its)
+}
+
+/// What consecutive entries have in common, kept from one to the next.
+#[derive(Default)]
+struct Common {
+    subspace: Option<Arc<Subspace>>,
+    capability: Option<Arc<WriteCapability>>,
+    /// The deepest entry of the store at or above this parent path.
+    parent: Option<(Box<[u8]>, Option<Recency>)>,
+}
+
+impl Common {
+    /// The shared subspace; `known` is the store's, if it has this namespace.
+    fn subspace(&mut self, of: &Candidate, known: Option<&Namespace>) -> Arc<Subspace> {
+        if let Some(same) = self.subspace.as_ref().filter(|last| last.id == *of.subspace() && *last.namespace == *of.namespace()) {
+            return same.clone();
+        }
+        let namespace = match (known, &self.subspace) {
+            (Some(known), _) => known.id.clone(),
+            (None, Some(last)) if *last.namespace == *of.namespace() => last.namespace.clone(),
+            (None, _) => Arc::new(of.namespace().clone()),
+        };
+        let author = known.and_then(|known| known.authors.get(of.subspace().as_bytes()));
+        let subspace = author.map_or_else(|| Arc::new(Subspace { namespace, id: of.subspace().clone() }), |author| author.subspace.clone());
+        *self = Self { subspace: Some(subspace.clone()), ..Self::default() };
+        subspace
+    }
+
+    fn capability(&mut self, of: &Candidate, known: Option<&Namespace>) -> Arc<WriteCapability> {
+        let own = &of.incoming.entry.capability;
+        let same = |other: &&Arc<WriteCapability>| Arc::ptr_eq(own, other) || own == *other;
+        let author = known.and_then(|known| known.authors.get(of.subspace().as_bytes()));
+        let known = author.into_iter().flat_map(|author| &author.capabilities);
+        let shared = known.chain(&self.capability).find(same).unwrap_or(own).clone();
+        self.capability = Some(shared.clone());
+        shared
+    }
+
+    /// The recency of the store's deepest entry strictly above this path.
+    fn above(&mut self, of: &Candidate, known: &Namespace) -> Option<Recency> {
+        let (_, parent) = of.key.split_last()?;
+        let parent = &of.key[..parent.iter().rposition(|&byte| byte == 0).map_or(0, |end| end + 1)];
+        if let Some((last, deepest)) = &self.parent {
+            if **last == *parent {
+                return *deepest;
+            }
+        }
+        let deepest = known.index.deepest(of.subspace().as_bytes(), parent).map(|held| held.stored.recency());
+        self.parent = Some((parent.into(), deepest));
+        deepest
+    }
+}
+
+/// What the index says to a candidate.
+enum Verdict<'a> {
+    Obsolete,
+    Here(&'a Held),
+    New(Option<Position>),
+}
+
+fn judge<'a>(candidate: &Candidate, known: Option<&'a Namespace>, common: &mut Common) -> Verdict<'a> {
+    let Some(known) = known else { return Verdict::New(None) };
+    let subspace = candidate.subspace().as_bytes();
+    let place = known.index.find(Probe::at(subspace, &candidate.key));
+    let same = known.index.get(place).filter(|held| held.stored.key() == &*candidate.key && held.stored.subspace_bytes() == subspace);
+    match same {
+        Some(held) if held.stored.id() == candidate.incoming.entry.id => Verdict::Here(held),
+        Some(held) if held.stored.recency() > candidate.recency => Verdict::Obsolete,
+        None if common.above(candidate, known).is_some_and(|above| above > candidate.recency) => Verdict::Obsolete,
+        // If an entry is at the very path, it is the newest in the way.
+        _ => Verdict::New(Some(place)),
+    }
+}
+
+/// The store's entries at or below the candidate's path that it prunes, `place` being where it belongs.
+fn pruned_by<'a>(candidate: &Candidate, known: &'a Namespace, place: Position) -> Vec<&'a StoredEntry> {
+    let (index, subspace) = (&known.index, candidate.subspace().as_bytes());
+    let mut pruned = Vec::new();
+    let is_below = |held: &Held| held.stored.key().starts_with(&candidate.key) && held.stored.subspace_bytes() == subspace;
+    if index.get(place).is_some_and(is_below) {
+        let run = Run { start: place, end: index.find(Probe::below(subspace, &candidate.key)) };
+        let mut consider = |held: &'a Held| {
+            if held.stored.recency() < candidate.recency {
+                pruned.push(&held.stored);
+            }
+        };
+        index.visit(run, &Bounds::until(candidate.recency.timestamp), |piece| match piece {
+            Piece::Block(block) => block.rows.iter().for_each(&mut consider),
+            Piece::Row(row) => consider(row),
+        });
+    }
+    pruned
+}
+
+impl Store {
+    /// What would change if these entries came in together. Outcomes are in the order given. O(log n) for each, a few microseconds, and
+    /// the hashing of payloads.
+    pub fn plan(&self, incoming: Vec<Incoming>) -> Plan {
+        let mut outcomes = vec![Outcome::PayloadMismatch; incoming.len()];
+        let candidate = |(number, incoming): (usize, Incoming)| {
+            let (key, recency) = (path_key(incoming.entry.entry.path()), Recency::of(&incoming.entry.entry));
+            Candidate { number, incoming, key, recency }
+        };
+        let mut candidates: Vec<_> = incoming.into_iter().enumerate().filter(|(_, incoming)| fits(incoming)).map(candidate).collect();
+        candidates.sort_by(|a, b| a.order().cmp(&b.order()));
+
+        let mut planning = Planning::new(self);
+        let mut common = Common::default();
+        // The new entries at prefixes of the present path, the deepest last.
+        let mut above: Vec<Candidate> = Vec::new();
+        // Entries of the store that are removed or completed already.
+        let mut touched = BTreeSet::new();
+        for mut candidate in candidates {
+            let number = candidate.number;
+            while above.last().is_some_and(|last| !candidate.is_below(last)) {
+                above.pop();
+            }
+            outcomes[number] = match above.last() {
+                Some(last) if last.incoming.entry.id == candidate.incoming.entry.id => Outcome::AlreadyHere,
+                Some(last) if last.recency > candidate.recency => Outcome::Obsolete,
+                _ => planning.take(&mut candidate, &mut common, &mut touched),
+            };
+            if matches!(outcomes[number], Outcome::Inserted { .. }) {
+                above.push(candidate);
+            }
+        }
+        planning.finish(outcomes)
+    }
+
+    /// What would change if these verified bytes of an entry's payload, from `offset` on, were kept. They must continue what is here or
+    /// overlap it. The entry must still be the one of this id.
+    pub fn plan_payload(
+        &self,
+        (namespace, subspace, path): (&NamespaceId, &SubspaceId, &Path),
+        id: &EntryId,
+        offset: u64,
+        verified: Vec<u8>,
+        origin: Origin,
+    ) -> Plan {
+        let mut planning = Planning::new(self);
+        let outcome = match self.get(namespace, subspace, path).filter(|entry| entry.id() == *id) {
+            None => Outcome::NotHere,
+            Some(entry) => planning.extend_checked(entry, offset, verified, origin),
+        };
+        planning.finish(vec![outcome])
+    }
+
+    /// What would change if all entries in this area were removed from this store, with their payloads. They may come back from peers.
+    pub fn plan_forget(&self, namespace: &NamespaceId, area: &Area) -> Plan {
+        let mut planning = Planning::new(self);
+        let entries: Vec<_> = self.entries(namespace, area).map(|entry| entry.stored().clone()).collect();
+        let count = entries.len() as u64;
+        if count > 0 {
+            entries.iter().for_each(|entry| planning.put(Change::Remove(entry.id())));
+            planning.step(Step::Forget { namespace: namespace.clone(), area: area.clone(), entries });
+            planning.durable_for(Origin::Local);
+        }
+        planning.finish(vec![Outcome::Forgotten { count }])
+    }
+}
+
+impl Planning<'_> {
+    /// An entry that no other of the batch prunes.
+    fn take(&mut self, candidate: &mut Candidate, common: &mut Common, touched: &mut BTreeSet<EntryId>) -> Outcome {
+        let known = self.store.namespace(candidate.namespace());
+        let subspace = common.subspace(candidate, known);
+        let (place, payload, origin) = match judge(candidate, known, common) {
+            Verdict::Obsolete => return Outcome::Obsolete,
+            Verdict::Here(held) => {
+                let payload = candidate.incoming.payload.take().filter(|payload| held.available < payload.len() as u64);
+                if let Some(payload) = payload.filter(|_| touched.insert(held.stored.id())) {
+                    self.extend(&held.stored, held.available, 0, payload, candidate.incoming.origin);
+                }
+                return Outcome::AlreadyHere;
+            }
+            Verdict::New(place) => (place, candidate.incoming.payload.take().unwrap_or_default(), candidate.incoming.origin),
+        };
+        let id = candidate.incoming.entry.id;
+        let mut count = 0;
+        for old in known.zip(place).map(|(known, place)| pruned_by(candidate, known, place)).unwrap_or_default() {
+            if touched.insert(old.id()) {
+                count += 1;
+                self.put(Change::Remove(old.id()));
+                self.step(Step::Prune { entry: old.clone(), by: id, origin });
+            }
+        }
+        let capability = common.capability(candidate, known);
+        let stored = StoredEntry::new(&candidate.incoming.entry, candidate.key.clone(), subspace, capability, self.next());
+        let available = payload.len() as u64;
+        self.put(Change::Put(stored.clone()));
+        if available > 0 {
+            self.payloads.push(Change::Payload { id, offset: 0, bytes: payload });
+        }
+        self.step(Step::Insert { held: Held { stored, available }, origin });
+        self.durable_for(origin);
+        Outcome::Inserted { pruned: count }
+    }
+
+    fn extend_checked(&mut self, entry: EntryRef<'_>, offset: u64, verified: Vec<u8>, origin: Origin) -> Outcome {
+        let (available, total) = (entry.available(), entry.payload_length());
+        let Some(end) = offset.checked_add(verified.len() as u64).filter(|&end| end <= total) else { return Outcome::BeyondEnd };
+        if offset > available {
+            return Outcome::Gap { available };
+        }
+        if end <= available {
+            return Outcome::NothingNew;
+        }
+        self.extend(entry.stored(), available, offset, verified, origin);
+        Outcome::Extended { available: end, total }
+    }
+}

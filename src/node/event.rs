@@ -1,0 +1,270 @@
+//! What a node tells its user while it runs.
+
+use osier_core::{PeerId, Role};
+use willow25::prelude::{Area, NamespaceId};
+
+use super::{EntryInfo, EntryKey, Error, PeerInfo, events::Coalesce};
+
+/// How an intent ended well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Completion {
+    /// Every interest was reconciled.
+    Complete,
+    /// Some interests were, the peer had nothing for the others.
+    Partial,
+    /// The peer shares none of the interests.
+    NothingInCommon,
+    /// The intent was closed before it was complete.
+    Closed,
+}
+
+/// What happens to an intent. The last item is [`SessionEvent::Ended`] or [`SessionEvent::Error`].
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// A connection is being made.
+    Connecting,
+    /// A session runs.
+    Established {
+        /// Which end of the connection this node is.
+        role: Role,
+    },
+    /// The connection was lost; another one will be tried.
+    Disconnected {
+        /// Why.
+        cause: Error,
+        /// Milliseconds until the next attempt.
+        retry_millis: u64,
+    },
+    /// The next attempt begins.
+    Reconnecting {
+        /// Its number, from 1.
+        attempt: u32,
+    },
+    /// The peer shares an interest.
+    Overlap {
+        /// In this namespace.
+        namespace: NamespaceId,
+        /// The part that both want and may read.
+        area: Area,
+    },
+    /// Both sides hold the same entries of an area, as of now.
+    Reconciled {
+        /// In this namespace.
+        namespace: NamespaceId,
+        /// The area.
+        area: Area,
+    },
+    /// Every interest is reconciled, or known not to be shared.
+    ReconciledAll,
+    /// The peer shares none of the interests. Ends a once-intent.
+    NothingInCommon,
+    /// An interest that overlaps one of the peer's in a way that this version does not support.
+    Unsupported {
+        /// The interest's namespace.
+        namespace: NamespaceId,
+    },
+    /// How much has moved, in the whole session so far. Intermediate ones may be left out.
+    Progress {
+        /// Bytes of the session stream and of payloads sent.
+        sent: u64,
+        /// Bytes of the session stream and of payloads received.
+        received: u64,
+        /// Entries sent.
+        entries_sent: u64,
+        /// Entries received.
+        entries_received: u64,
+    },
+    /// A payload is arriving. Intermediate ones may be left out.
+    Payload {
+        /// Its entry.
+        entry: EntryKey,
+        /// Verified bytes here.
+        received: u64,
+        /// Length of the whole.
+        total: u64,
+    },
+    /// The intent ended well. Nothing follows.
+    Ended {
+        /// How.
+        completion: Completion,
+    },
+    /// The intent failed. Nothing follows.
+    Error {
+        /// Why.
+        error: Error,
+    },
+}
+
+impl SessionEvent {
+    /// The name of the event's kind, as in the JavaScript API.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Established { .. } => "established",
+            Self::Disconnected { .. } => "disconnected",
+            Self::Reconnecting { .. } => "reconnecting",
+            Self::Overlap { .. } => "overlap",
+            Self::Reconciled { .. } => "reconciled",
+            Self::ReconciledAll => "reconciledAll",
+            Self::NothingInCommon => "nothingInCommon",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Progress { .. } => "progress",
+            Self::Payload { .. } => "payload",
+            Self::Ended { .. } => "ended",
+            Self::Error { .. } => "error",
+        }
+    }
+
+    /// Whether nothing follows this event.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Ended { .. } | Self::Error { .. })
+    }
+}
+
+impl Coalesce for SessionEvent {
+    fn replaces(&self, older: &Self) -> bool {
+        match (self, older) {
+            (Self::Progress { .. }, Self::Progress { .. }) => true,
+            (Self::Payload { entry, .. }, Self::Payload { entry: other, .. }) => entry == other,
+            _ => false,
+        }
+    }
+
+    fn may_be_lost(&self) -> bool {
+        matches!(self, Self::Progress { .. } | Self::Payload { .. })
+    }
+}
+
+/// A point in the history of the store's changes. Monotonic; a subscription resumes from it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ProgressId(pub u64);
+
+/// Where a change of the store came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// This node's own user.
+    Local,
+    /// A session with this peer.
+    Peer(PeerId),
+    /// An entry handed in from elsewhere.
+    Import,
+}
+
+/// A change of the store.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum StoreEvent {
+    /// An entry is new here.
+    Inserted {
+        /// Resume after this.
+        progress: ProgressId,
+        /// The entry.
+        entry: EntryInfo,
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// A newer entry removed this one.
+    Pruned {
+        /// Resume after this.
+        progress: ProgressId,
+        /// Where the removed entry was.
+        key: EntryKey,
+        /// The id of the removed entry.
+        id: [u8; 32],
+        /// The id of the entry that removed it.
+        by: [u8; 32],
+    },
+    /// More of a payload is here.
+    Payload {
+        /// Resume after this.
+        progress: ProgressId,
+        /// Its entry.
+        key: EntryKey,
+        /// The id of its entry.
+        id: [u8; 32],
+        /// Verified bytes here.
+        available: u64,
+        /// Length of the whole.
+        total: u64,
+        /// Where they came from.
+        origin: Origin,
+    },
+    /// An entry was removed here alone, by its user.
+    Forgotten {
+        /// Resume after this.
+        progress: ProgressId,
+        /// Where it was.
+        key: EntryKey,
+        /// The id of the removed entry.
+        id: [u8; 32],
+    },
+    /// The history does not reach back far enough: some changes were missed. Read the state again, what follows is complete from here on.
+    Lagged {
+        /// Resume after this.
+        progress: ProgressId,
+    },
+}
+
+impl Coalesce for StoreEvent {
+    fn replaces(&self, _older: &Self) -> bool {
+        false
+    }
+
+    fn may_be_lost(&self) -> bool {
+        false
+    }
+}
+
+/// A change in how this node stands with a peer.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum PeerEvent {
+    /// A peer that is known at the time the iteration begins.
+    Present(PeerInfo),
+    /// A connection is being made.
+    Connecting {
+        /// With this peer.
+        peer: PeerId,
+    },
+    /// A session runs.
+    Established {
+        /// With this peer.
+        peer: PeerId,
+        /// Which end of the connection this node is.
+        role: Role,
+    },
+    /// Waiting to dial again.
+    Waiting {
+        /// This peer.
+        peer: PeerId,
+        /// Milliseconds until then.
+        retry_millis: u64,
+    },
+    /// A connection ended.
+    Closed {
+        /// With this peer.
+        peer: PeerId,
+        /// The close code, where there was one.
+        code: Option<u64>,
+        /// The reason in words.
+        reason: String,
+    },
+    /// Nothing is left to do with this peer.
+    Gone {
+        /// This peer.
+        peer: PeerId,
+    },
+}
+
+impl Coalesce for PeerEvent {
+    fn replaces(&self, _older: &Self) -> bool {
+        false
+    }
+
+    fn may_be_lost(&self) -> bool {
+        matches!(self, Self::Connecting { .. } | Self::Waiting { .. })
+    }
+}

@@ -1,0 +1,135 @@
+//! What a node is opened with.
+
+use osier_core::Mode;
+use willow25::prelude::{Area, NamespaceId, SubspaceId};
+
+/// How to open a node. `Default` is an ephemeral identity without a relay.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    /// URLs of relays, `http(s)://host[:port]`. Connections run through them alone; with none, `sync` fails.
+    pub relays: Vec<String>,
+    /// The Ed25519 secret of the endpoint, 32 bytes. `None`: a fresh one, forgotten at the end.
+    pub secret_key: Option<[u8; 32]>,
+    /// Who may connect to this node.
+    pub accept: AcceptPolicy,
+    /// Bounds on what peers may use.
+    pub limits: Limits,
+    /// What to do when a connection is lost, for intents that do not say otherwise.
+    pub reconnect: ReconnectPolicy,
+    /// How far in the future an entry's timestamp may be, in microseconds. Later ones are rejected.
+    pub max_future_micros: u64,
+    /// How long a dial may take, in milliseconds, until its intent fails.
+    pub dial_timeout_millis: u64,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self {
+            relays: Vec::new(),
+            secret_key: None,
+            accept: AcceptPolicy::default(),
+            limits: Limits::default(),
+            reconnect: ReconnectPolicy::default(),
+            max_future_micros: 10 * 60 * 1_000_000,
+            dial_timeout_millis: 10_000,
+        }
+    }
+}
+
+/// Who may connect to this node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum AcceptPolicy {
+    /// Everyone, with interest in everything held here, as long as the peer stays. What they get is decided by capabilities alone.
+    #[default]
+    All,
+    /// Nobody, except peers that an own intent waits for.
+    None,
+}
+
+/// Bounds on what peers may use of this node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Connections whose handshake is not finished.
+    pub handshakes: usize,
+    /// Sessions at the same time, with all peers together.
+    pub sessions: usize,
+    /// Payload transfers at the same time, per session and direction.
+    pub payloads_per_session: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { handshakes: 64, sessions: 256, payloads_per_session: 8 }
+    }
+}
+
+/// When to dial again after a connection was lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReconnectPolicy {
+    /// Delay before the first attempt, in milliseconds.
+    pub first_delay_millis: u64,
+    /// Factor from one delay to the next, in percent (200 doubles it).
+    pub factor_percent: u32,
+    /// Longest delay, in milliseconds.
+    pub cap_millis: u64,
+    /// Share of a delay that is random, in percent.
+    pub jitter_percent: u32,
+    /// Attempts before giving up; 0: the intent fails with the connection.
+    pub attempts: u32,
+}
+
+impl Default for ReconnectPolicy {
+    fn default() -> Self {
+        Self { first_delay_millis: 500, factor_percent: 200, cap_millis: 30_000, jitter_percent: 20, attempts: 0 }
+    }
+}
+
+/// What an intent wants from a peer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SessionInit {
+    /// Which data.
+    pub interests: Interests,
+    /// For how long.
+    pub mode: Mode,
+    /// What to do when the connection is lost; `None`: as the node's options say.
+    pub reconnect: Option<ReconnectPolicy>,
+}
+
+impl Default for SessionInit {
+    fn default() -> Self {
+        Self { interests: Interests::All, mode: Mode::Live, reconnect: None }
+    }
+}
+
+/// Which data an intent is about.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub enum Interests {
+    /// Everything that the capabilities here can read.
+    #[default]
+    All,
+    /// These only.
+    Some(Vec<Interest>),
+}
+
+/// An interest in a namespace or a part of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Interest {
+    /// The namespace.
+    pub namespace: NamespaceId,
+    /// Through the capabilities of this user only; `None`: of any user here.
+    pub user: Option<SubspaceId>,
+    /// The part of the namespace; `None`: as much as the capabilities cover.
+    pub area: Option<Area>,
+    /// At most this many entries; `None`: no bound.
+    pub max_count: Option<u64>,
+    /// At most this many payload bytes; `None`: no bound.
+    pub max_size: Option<u64>,
+}
+
+impl Interest {
+    /// Interest in a whole namespace.
+    #[must_use]
+    pub fn namespace(namespace: NamespaceId) -> Self {
+        Self { namespace, user: None, area: None, max_count: None, max_size: None }
+    }
+}
