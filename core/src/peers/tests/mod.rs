@@ -1,0 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! The machine alone (`bench`), and two machines on a virtual network (`world`).
+
+mod random;
+mod world;
