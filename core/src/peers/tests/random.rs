@@ -57,10 +57,6 @@ fn choose(world: &mut World, (kind, what): (u8, u8)) {
 /// The network is well again and everybody is back; in the end nothing may be left.
 fn heal(world: &mut World) {
     for node in 0..world.nodes.len() {
-        if world.nodes[node].stopped {
-            assert_eq!(world.unsettled(node), Vec::<IntentId>::new(), "unsettled after shutdown\n{}", world.tail());
-            world.reload(node);
-        }
         for input in [Input::Online, Input::Visible, Input::Resumed] {
             world.input(node, input);
         }
@@ -68,6 +64,12 @@ fn heal(world: &mut World) {
     for _ in 0..2_000 {
         let step = world.enabled().into_iter().find(|step| !matches!(step, Step::Decide(_, _, false)));
         world.take(step.unwrap_or(Step::Time));
+        for node in 0..world.nodes.len() {
+            if world.nodes[node].stopped {
+                assert_eq!(world.unsettled(node), Vec::<IntentId>::new(), "unsettled after shutdown\n{}", world.tail());
+                world.reload(node);
+            }
+        }
     }
     for node in 0..world.nodes.len() {
         for intent in world.unsettled(node) {
@@ -91,7 +93,7 @@ fn heal(world: &mut World) {
 }
 
 fn run(count: usize, accept: AcceptPolicy, direct: bool, script: &[(u8, u8)]) {
-    let mut world = World::new(count, Rules { accept, direct, no_kills: false, max_dials: u32::MAX });
+    let mut world = World::new(count, Rules { accept, direct, no_kills: false });
     world.tracing = true;
     for &choice in script {
         choose(&mut world, choice);

@@ -92,7 +92,6 @@ pub(super) struct Rules {
     pub(super) direct: bool,
     /// No live connection on which both are active may be closed but well.
     pub(super) no_kills: bool,
-    pub(super) max_dials: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -499,6 +498,11 @@ impl World {
     /// Nothing waits for time, but for those that rest.
     fn is_calm(&self) -> bool {
         self.next_time().is_none()
+    }
+
+    /// The connections that can still be lost in silence.
+    pub(super) fn alive(&self) -> Vec<usize> {
+        self.open().into_iter().filter(|&conn| !self.conns[conn].dead).collect()
     }
 
     pub(super) fn tail(&self) -> String {
