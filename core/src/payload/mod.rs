@@ -16,6 +16,7 @@
 //! Pure: no I/O, no clock. Must not know who asks, whether they may, or where payloads are kept.
 
 mod hasher;
+mod message;
 mod outboard;
 mod receiver;
 mod sender;
@@ -27,6 +28,7 @@ mod william3;
 mod tests;
 
 pub use hasher::{HashedPayload, PayloadHasher};
+pub use message::{PayloadRequest, PayloadStatus};
 pub use outboard::{Outboard, OutboardError};
 pub use receiver::{PayloadError, PayloadReceiver};
 pub use sender::{PayloadSender, TooManyBytes};

@@ -97,6 +97,19 @@ impl PayloadReceiver {
         self.slice
     }
 
+    /// The other side holds only the first `available` bytes of the payload ([`PayloadStatus::Partial`]): expect no more.
+    ///
+    /// To be called before the first stream bytes. Returns whether any are to come.
+    ///
+    /// [`PayloadStatus::Partial`]: super::PayloadStatus::Partial
+    pub fn limit(&mut self, available: u64) -> bool {
+        let available = if available >= self.length { self.length } else { available - available % super::GROUP_SIZE as u64 };
+        let Some(slice) = self.slice.within(available) else { return false };
+        self.slice = slice;
+        self.groups = slice.groups();
+        true
+    }
+
     /// The next bytes of the stream.
     ///
     /// # Errors

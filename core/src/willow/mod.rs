@@ -5,27 +5,34 @@
 //! | [`codec`] | reading and writing bytes, compact integers, errors |
 //! | [`path_codec`], [`area_codec`], [`entry_codec`], [`range_codec`] | paths, areas, entries and 3d ranges, absolute and relative |
 //! | [`token_codec`] | authorisation tokens relative to the one before |
+//! | [`capability_codec`], [`enumeration`] | read and enumeration capabilities as a session shows them |
 //! | [`cap_cache`], [`keys`] | capabilities verified once, ids built once |
 //! | [`signed`], [`verify`] | authorised entries, and the one rule for signatures |
 //! | [`fingerprint`] | entry ids and keyed fingerprints of sets |
+//! | [`time`] | Willow'25 timestamps from and to Unix time |
 //!
 //! All of it is pure and synchronous. Bytes of a peer are read by these decoders only: they are canonic, they never panic,
 //! and they allocate no more than a small multiple of what was received. Nothing here knows of stores, sessions or peers.
 
 pub mod area_codec;
 pub mod cap_cache;
+pub mod capability_codec;
 pub mod codec;
 pub mod entry_codec;
+pub mod enumeration;
 pub mod fingerprint;
 pub mod keys;
 pub mod path_codec;
 pub mod range_codec;
 pub mod signed;
+pub mod time;
 pub mod token_codec;
 pub mod verify;
 
 pub use cap_cache::{CapCache, MAX_DELEGATIONS};
+pub use capability_codec::CapabilityError;
 pub use codec::{DecodeError, Reader, Writer};
+pub use enumeration::{EnumerationCapability, EnumerationError};
 pub use fingerprint::{EntryId, Fingerprint, FingerprintKey, Sum, Summary};
 pub use keys::KeyCache;
 pub use signed::{SignError, SignedEntry, UnverifiedEntry};
@@ -41,3 +48,6 @@ pub use willow25::{
         SubspaceRange, SubspaceSecret, SubspaceSignature, TimeRange, Timestamp, WillowRange, WriteCapability,
     },
 };
+
+#[cfg(test)]
+mod test_values;

@@ -1,0 +1,6 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! The machine alone (`bench`), and two machines on a virtual network (`world`).
+
+mod exhaustive;
+mod random;
+mod world;
