@@ -6,4 +6,5 @@ mod codes;
 mod exhaustive;
 mod mistakes;
 mod random;
+mod rules;
 mod world;
