@@ -7,4 +7,5 @@ mod exhaustive;
 mod mistakes;
 mod random;
 mod rules;
+mod table;
 mod world;
