@@ -6,4 +6,6 @@ mod codes;
 mod exhaustive;
 mod mistakes;
 mod random;
+mod rules;
+mod table;
 mod world;
