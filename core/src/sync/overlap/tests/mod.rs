@@ -150,8 +150,8 @@ impl Node {
             match event {
                 OverlapEvent::Matched { overlap, interest, shared } => {
                     assert!(self.matched.insert((interest, overlap)), "{interest:?} is told {overlap:?} twice");
-                    assert_eq!(self.machine.shared(overlap), Some(&shared));
-                    self.live.insert(overlap, shared);
+                    assert_eq!(self.machine.shared(overlap), Some(&*shared));
+                    self.live.insert(overlap, *shared);
                 }
                 OverlapEvent::Ended { overlap } => {
                     assert!(self.live.remove(&overlap).is_some(), "{overlap:?} ended twice");
@@ -174,8 +174,9 @@ impl Node {
         true
     }
 
-    /// Sends a message of the session about a live overlap.
+    /// Sends a message of the session about a live overlap, after all that the machine has to say.
     pub fn name(&mut self, overlap: OverlapId) {
+        while self.send() {}
         let (own, peer) = self.machine.handles(overlap).unwrap();
         assert_eq!(self.machine.name_sent(own, peer), Some(overlap));
         self.wire.push_back(Wire::Names(own, peer));

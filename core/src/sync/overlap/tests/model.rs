@@ -65,7 +65,7 @@ fn numbered(node: &mut Node, wants: &[Want]) -> Vec<(InterestId, Want)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn interests_there_from_the_start_in_any_order(alfie in wants(), betty in wants(), choices in prop::collection::vec(any::<bool>(), 64)) {
@@ -124,7 +124,7 @@ proptest! {
 
     #[test]
     fn an_interest_that_is_not_shared_adds_nothing_but_its_hashes(alfie in wants(), betty in wants(), secret in any_want()) {
-        prop_assume!(betty.iter().all(|want| !meet(want, &secret)));
+        let betty: Vec<_> = betty.into_iter().filter(|want| !meet(want, &secret)).collect();
         let messages = |alfie: &[Want]| {
             let mut duo = Duo::of(alfie, &betty);
             duo.run(|_| 0);

@@ -23,7 +23,7 @@ fn areas(node: &Node) -> Vec<Area> {
 #[test]
 fn equal_interests_both_show_at_once() {
     for interest in [want('o', None, ""), want('o', Some(2), "a/b"), want('c', Some(2), "a")] {
-        let duo = in_every_order(&[interest.clone()], &[interest.clone()]);
+        let duo = in_every_order(std::slice::from_ref(&interest), std::slice::from_ref(&interest));
         for node in &duo.nodes {
             assert_eq!(areas(node), [interest.area()]);
             assert_eq!(node.sent_on(Channel::Capability), 1);
@@ -100,7 +100,7 @@ fn disjoint_interests_settle_with_nothing_but_hashes() {
         (want('c', Some(2), ""), want('c', Some(3), "")),
     ];
     for (one, other) in cases {
-        let duo = in_every_order(&[one.clone()], &[other]);
+        let duo = in_every_order(std::slice::from_ref(&one), &[other]);
         for node in &duo.nodes {
             assert_eq!(node.nothing, [InterestId(0)].into(), "{one:?}");
             let settled = node.sent.iter().filter(|(channel, _)| *channel == Channel::Control).count();
@@ -113,7 +113,8 @@ fn disjoint_interests_settle_with_nothing_but_hashes() {
 #[test]
 fn of_an_interest_that_is_not_shared_only_salted_hashes_leave() {
     let mine = want('o', Some(2), "secret");
-    let mut duo = Duo::of(&[mine.clone()], &[want('o', Some(3), "secret"), want('p', Some(2), "secret"), want('o', Some(2), "open")]);
+    let mut duo =
+        Duo::of(std::slice::from_ref(&mine), &[want('o', Some(3), "secret"), want('p', Some(2), "secret"), want('o', Some(2), "open")]);
     duo.run(|_| 0);
     let private = PrivateInterest::new(namespace('o').corresponding_namespace_id(), mine.area().subspace().cloned(), path(&["secret"]));
     let hashes = [(0x80, interest::hash(&SECRET, &private)), (0, interest::hash(&SECRET, &private.relax()))];

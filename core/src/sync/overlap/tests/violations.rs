@@ -75,7 +75,7 @@ fn more_hashes_than_announced() {
 #[test]
 fn more_capabilities_than_announced() {
     let all = want('o', None, "");
-    let mut node = betty(&[all.clone()], Limits { capability_handles: 1, ..Limits::default() });
+    let mut node = betty(std::slice::from_ref(&all), Limits { capability_handles: 1, ..Limits::default() });
     node.take(bind_hash(&all)).unwrap();
     node.take(show(&all.capability(&alfies_key()), &all)).unwrap();
     let error = SyncError::TooManyHandles { kind: HandleKind::Capability, limit: 1 };
@@ -85,7 +85,7 @@ fn more_capabilities_than_announced() {
 #[test]
 fn handles_that_were_never_bound() {
     let all = want('o', None, "");
-    let mut node = betty(&[all.clone()], Limits::default());
+    let mut node = betty(std::slice::from_ref(&all), Limits::default());
     let unbound = |kind, handle| Err(SyncError::HandleUnbound { kind, handle });
     assert_eq!(node.control(&announce(0, 0, &all)), unbound(HandleKind::Overlap, 0));
     node.take(bind_hash(&want('o', None, "a"))).unwrap();
@@ -125,7 +125,7 @@ fn an_announcement_with_our_own_hash_sent_back() {
 #[test]
 fn an_announcement_made_twice() {
     let all = want('o', None, "");
-    let mut node = betty(&[all.clone()], Limits::default());
+    let mut node = betty(std::slice::from_ref(&all), Limits::default());
     node.take(bind_hash(&want('o', None, "a"))).unwrap();
     node.control(&announce(0, 0, &all)).unwrap();
     assert_eq!(node.control(&announce(0, 0, &all)), Err(SyncError::AnnouncementRepeated));
