@@ -192,14 +192,14 @@ pub enum StoreEvent {
         /// Where they came from.
         origin: Origin,
     },
-    /// An entry was removed here alone, by its user.
+    /// The entries of an area were removed here alone, by this node's user.
     Forgotten {
         /// Resume after this.
         progress: ProgressId,
-        /// Where it was.
-        key: EntryKey,
-        /// The id of the removed entry.
-        id: [u8; 32],
+        /// The area.
+        area: Area,
+        /// How many entries.
+        count: u64,
     },
     /// The history does not reach back far enough: some changes were missed. Read the state again, what follows is complete from here on.
     Lagged {
