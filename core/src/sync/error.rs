@@ -1,0 +1,150 @@
+//! Why a session ends: what the peer did, one variant per rule.
+//!
+//! Every variant is a breach by the peer; the node's own limits that a peer breaks are among them. A refused entry (bad token once,
+//! timestamp too far ahead) is no error of the session and not here.
+
+use super::{control::HandleKind, frame::FrameError};
+use crate::willow::codec::DecodeError;
+
+/// A rule of the protocol that the peer broke. The session ends; other sessions go on.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SyncError {
+    /// A frame that is too long, or of no known channel.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A message that does not decode: the message and why.
+    #[error("undecodable {message}: {reason}")]
+    Undecodable {
+        /// Which message.
+        message: &'static str,
+        /// What is wrong with its bytes.
+        reason: DecodeError,
+    },
+
+    /// A handle that was never bound.
+    #[error("{kind} handle {handle} was never bound")]
+    HandleUnbound {
+        /// Kind of the handle.
+        kind: HandleKind,
+        /// The handle as named.
+        handle: u64,
+    },
+    /// A handle that the peer has freed, named or freed by it again.
+    #[error("{kind} handle {handle} was freed before")]
+    HandleFreed {
+        /// Kind of the handle.
+        kind: HandleKind,
+        /// The handle as named.
+        handle: u64,
+    },
+    /// A reference count in a HandleFree that differs from what arrived.
+    #[error("{kind} handle {handle} was freed with {claimed} references, {counted} arrived")]
+    ReferenceCount {
+        /// Kind of the handle.
+        kind: HandleKind,
+        /// The handle as named.
+        handle: u64,
+        /// The count in the message.
+        claimed: u64,
+        /// How many messages that name the handle arrived.
+        counted: u64,
+    },
+    /// More live handles than this node's Hello allows.
+    #[error("more than {limit} {kind} handles")]
+    TooManyHandles {
+        /// Kind of the handles.
+        kind: HandleKind,
+        /// The limit announced in Hello.
+        limit: u64,
+    },
+
+    /// An announcement whose authentication does not prove knowledge of the interest it names.
+    #[error("an announced overlap is not authenticated")]
+    AnnouncementAuthentication,
+    /// A pair of interests announced twice.
+    #[error("an overlap was announced twice")]
+    AnnouncementRepeated,
+    /// A decline of no announcement, or of one that was answered before.
+    #[error("announcement {announcement} cannot be declined")]
+    UnexpectedDecline {
+        /// The number of the announcement.
+        announcement: u64,
+    },
+    /// OverlapSettled with counts that contradict what was sent or what it said before.
+    #[error("overlap settled with an impossible count of {what}")]
+    SettledCount {
+        /// Which count.
+        what: &'static str,
+    },
+
+    /// Two read capabilities named together that have nothing in common.
+    #[error("capability handles {own} and {peer} have no overlap")]
+    NoOverlap {
+        /// Read capability handle of this node.
+        own: u64,
+        /// Read capability handle of the peer.
+        peer: u64,
+    },
+
+    /// A capability for an interest that this node did not bind with interest.
+    #[error("a capability for a hash that was bound without interest")]
+    CapabilityUnasked,
+    /// A capability that does not verify as a read capability for the peer's receiver key: its chain or a signature in it. The receiver
+    /// and the access mode are not on the wire but signed, so that a capability for another receiver or for writing ends here.
+    #[error("an invalid read capability")]
+    CapabilityInvalid,
+    /// A capability without delegations whose receiver is not the peer's receiver key of this session.
+    #[error("a capability for another receiver")]
+    CapabilityReceiver,
+    /// A capability of another namespace than the shared one.
+    #[error("a capability for another namespace")]
+    CapabilityNamespace,
+    /// A capability whose area is not inside the less specific interest.
+    #[error("a capability for an area outside the shared interest")]
+    CapabilityArea,
+    /// A capability with more delegations than are considered.
+    #[error("a capability with {count} delegations")]
+    CapabilityDelegations {
+        /// How many it has.
+        count: u64,
+    },
+    /// A maximum payload power beyond 63.
+    #[error("a maximum payload power of {power}")]
+    PayloadPower {
+        /// As sent.
+        power: u8,
+    },
+}
+
+impl SyncError {
+    /// A `message` whose bytes are wrong.
+    #[must_use]
+    pub const fn undecodable(message: &'static str, reason: DecodeError) -> Self {
+        Self::Undecodable { message, reason }
+    }
+
+    /// A stable name of the rule, for events and logs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Frame(error) => error.code(),
+            Self::Undecodable { .. } => "undecodable",
+            Self::HandleUnbound { .. } => "handleUnbound",
+            Self::HandleFreed { .. } => "handleFreed",
+            Self::ReferenceCount { .. } => "referenceCount",
+            Self::TooManyHandles { .. } => "tooManyHandles",
+            Self::AnnouncementAuthentication => "announcementAuthentication",
+            Self::AnnouncementRepeated => "announcementRepeated",
+            Self::UnexpectedDecline { .. } => "unexpectedDecline",
+            Self::SettledCount { .. } => "settledCount",
+            Self::NoOverlap { .. } => "noOverlap",
+            Self::CapabilityUnasked => "capabilityUnasked",
+            Self::CapabilityInvalid => "capabilityInvalid",
+            Self::CapabilityReceiver => "capabilityReceiver",
+            Self::CapabilityNamespace => "capabilityNamespace",
+            Self::CapabilityArea => "capabilityArea",
+            Self::CapabilityDelegations { .. } => "capabilityDelegations",
+            Self::PayloadPower { .. } => "payloadPower",
+        }
+    }
+}

@@ -1,0 +1,353 @@
+/**
+ * Osier: a Willow node for the browser.
+ *
+ * Identifiers are lowercase hex strings, timestamps `bigint` microseconds (see `dateFromTimestamp`),
+ * lengths and offsets `number` of bytes, durations `number` of milliseconds. Every rejection is a `WillowError`.
+ */
+
+/** A user's public key (Willow: subspace id), 64 hex digits. */
+export type UserId = string;
+/** A space's public key, 64 hex digits. */
+export type NamespaceId = string;
+/** A node's endpoint id, 64 hex digits. */
+export type PeerId = string;
+/** Microseconds since 2000-01-02T11:59:28Z, without leap seconds; see `timestampFromDate`. */
+export type Timestamp = bigint;
+/** Components of a path: text (stored as UTF-8) or bytes; at most 4096 components and 4096 bytes in total. */
+export type PathLike = readonly (string | Uint8Array)[];
+
+/** How to reach a peer. */
+export interface PeerAddress {
+  id: PeerId;
+  /** URLs of relays where the peer listens. */
+  relays: string[];
+}
+
+/** Where in a space: of one user or all, below a path, within times. Omitted fields do not narrow. */
+export interface AreaLike {
+  user?: UserId;
+  path?: PathLike;
+  /** First timestamp, inclusive. */
+  from?: Timestamp | Date;
+  /** Last timestamp, exclusive. */
+  to?: Timestamp | Date;
+}
+
+/** The area of a capability or an event. `user: null` means every user; `to: null` means without end. */
+export interface Area {
+  user: UserId | null;
+  path: (string | Uint8Array)[];
+  from: Timestamp;
+  to: Timestamp | null;
+}
+
+/** One entry. Components of `path` that are valid UTF-8 are strings. */
+export interface Entry {
+  namespace: NamespaceId;
+  user: UserId;
+  path: (string | Uint8Array)[];
+  timestamp: Timestamp;
+  /** Length of the payload, in bytes. */
+  length: number;
+  /** WILLIAM3 digest of the payload, hex. */
+  digest: string;
+  /** How many bytes of the payload are here, from its start. */
+  available: number;
+}
+
+/** What names an entry. */
+export type EntryKey = Pick<Entry, "namespace" | "user" | "path">;
+
+export interface OpenOptions {
+  /** Relay URLs (`https://…`, or `http://127.0.0.1:PORT` for development). Without a relay no peer can be reached. */
+  relays?: string[];
+  /** `"memory"` is what there is: data lives as long as the node. */
+  storage?: "memory";
+  /** The endpoint's secret key, 32 bytes; default `"ephemeral"`: made for this node. */
+  secretKey?: Uint8Array | "ephemeral";
+  /** Where the WebAssembly module comes from; default: the file beside the package's script. */
+  wasm?: WebAssembly.Module | BufferSource | Response | URL | string;
+  limits?: Limits;
+  /** Aborting lets go of a node that is being opened. */
+  signal?: AbortSignal;
+}
+
+export interface Limits {
+  /** Concurrent sessions, default 64. More are closed with the code `limitExceeded`. */
+  maxSessions?: number;
+  /** How far in the future a timestamp may lie, in milliseconds; default 10 minutes. Later ones are refused, written here or received. */
+  maxFuture?: number;
+}
+
+export interface SetOptions {
+  user: UserId;
+  path: PathLike;
+  payload: string | Uint8Array | Blob;
+  /** Default: now, or just after the newest entry in its way, whichever is later. */
+  timestamp?: Timestamp | Date;
+  signal?: AbortSignal;
+}
+
+export interface NamespaceInfo {
+  id: NamespaceId;
+  /** In an owned space its owner grants access; in a communal one each user writes in their own part only. */
+  kind: "communal" | "owned";
+  /** Whether the secret that grants everything is here. */
+  hasSecret: boolean;
+}
+
+export type Access = "read" | "write";
+
+export interface CapabilityInfo {
+  namespace: NamespaceId;
+  access: Access;
+  /** Who holds it. */
+  user: UserId;
+  area: Area;
+  /** How often it was handed on. */
+  delegations: number;
+}
+
+export interface ShareOptions {
+  namespace: NamespaceId;
+  /** `"write"` includes reading. */
+  access: Access;
+  /** For this user alone. Without it the ticket is a link: whoever has it can join. */
+  to?: UserId;
+  /** Whose capability is handed on; default: a user of this node who may. */
+  from?: UserId;
+  /** Default: all that the giver may hand on. */
+  area?: AreaLike;
+}
+
+export interface Joined {
+  namespace: NamespaceId;
+  /** Who holds the capability now. */
+  user: UserId;
+  access: Access;
+  area: Area;
+  peers: PeerAddress[];
+}
+
+/** Who was given what, by whom. */
+export interface Grant {
+  access: Access;
+  area: Area;
+  from: UserId;
+  /** The receiver; of a link, the key that the link carries. */
+  to: UserId;
+  /** Whether it is a link that anyone who has it can use. */
+  link: boolean;
+}
+
+export interface Interest {
+  namespace: NamespaceId;
+  /** Default: everything that may be read. */
+  area?: AreaLike;
+}
+
+export interface SessionInit {
+  /** Default `"all"`: everything that this node may read. */
+  interests?: "all" | Interest[];
+  /** `"once"` (default) ends when both sides have the same; `"live"` goes on until closed. */
+  mode?: "live" | "once";
+  /** Aborting closes the intent. */
+  signal?: AbortSignal;
+}
+
+export interface Completion {
+  /** `complete`: all of the interests were reconciled; `partial`: some; `nothingInCommon`: the peer shares none; `closed`: closed here. */
+  outcome: "complete" | "partial" | "nothingInCommon" | "closed";
+}
+
+export type SessionEvent =
+  | { type: "connecting" }
+  | { type: "established"; role: "dialer" | "acceptor" }
+  /** The connection was lost; the next attempt begins in `retry` milliseconds. */
+  | { type: "disconnected"; cause: WillowError; retry: number }
+  | { type: "reconnecting"; attempt: number }
+  | { type: "overlap"; namespace: NamespaceId; area: Area }
+  | { type: "reconciled"; namespace: NamespaceId; area: Area }
+  | { type: "reconciledAll" }
+  | { type: "nothingInCommon" }
+  /** An interest meets one of the peer's in a way that this version does not support. */
+  | { type: "unsupported"; namespace: NamespaceId }
+  | { type: "progress"; sent: number; received: number; entriesSent: number; entriesReceived: number }
+  | { type: "payload"; entry: EntryKey; received: number; total: number }
+  | { type: "ended"; completion: Completion }
+  | { type: "error"; error: WillowError };
+
+export type Origin = "local" | "peer" | "import";
+
+export type StoreEvent =
+  | { type: "inserted"; progress: number; entry: Entry; origin: Origin }
+  | { type: "pruned"; progress: number; entry: EntryKey }
+  | { type: "payload"; progress: number; entry: EntryKey; available: number; total: number; origin: Origin }
+  | { type: "forgotten"; progress: number; entry: EntryKey }
+  /** History before `progress` is gone: read the state again. */
+  | { type: "lagged"; progress: number };
+
+export type PeerState = "connecting" | "establishing" | "active" | "terminating" | "waiting";
+
+export interface PeerInfo {
+  id: PeerId;
+  state: PeerState;
+  /** Who dialed the current connection. */
+  role: "dialer" | "acceptor" | null;
+  /** Relay that carries the connection. */
+  relay: string | null;
+  /** Round trip, milliseconds. */
+  rtt: number | null;
+  bytesSent: number;
+  bytesReceived: number;
+  /** Intents of this node that concern the peer. */
+  intents: number;
+  /** When the state was entered, milliseconds of the Unix epoch. */
+  since: number;
+}
+
+/** A change in how this node stands with a peer. */
+export type PeerEvent =
+  /** Was there when the iteration began. */
+  | { type: "present"; peer: PeerInfo }
+  | { type: "connecting"; id: PeerId }
+  | { type: "established"; id: PeerId; role: "dialer" | "acceptor" }
+  /** Dials again in `retry` milliseconds. */
+  | { type: "waiting"; id: PeerId; retry: number }
+  /** `code` is the close code of the protocol, where there was one. */
+  | { type: "closed"; id: PeerId; code: number | null; reason: string }
+  /** Nothing is left to do with the peer. */
+  | { type: "gone"; id: PeerId };
+
+export type ErrorCode =
+  | "invalidArgument"
+  | "invalidTicket"
+  | "ticketForAnotherUser"
+  | "obsolete"
+  | "notAuthorised"
+  | "noSuchUser"
+  | "noSuchNamespace"
+  | "noSuchEntry"
+  | "payloadMissing"
+  | "payloadUnreadable"
+  | "invalidSignature"
+  | "timestampTooFarAhead"
+  | "selfPeer"
+  | "dialFailed"
+  | "timeout"
+  | "refused"
+  | "unsupportedVersion"
+  | "protocolViolation"
+  | "duplicate"
+  | "limitExceeded"
+  | "identityInUse"
+  | "transport"
+  | "closed"
+  | "aborted"
+  | "shuttingDown"
+  | "storage"
+  | "wasmLoadFailed"
+  | "fatal"
+  | "internal";
+
+/** The one error class. */
+export class WillowError extends Error {
+  constructor(code: ErrorCode, message: string, details?: { argument?: string; peer?: PeerId; detail?: string });
+  /** Stable. */
+  readonly code: ErrorCode;
+  /** The argument that was wrong. */
+  readonly argument?: string;
+  readonly peer?: PeerId;
+  /** Of `protocolViolation`: which rule. */
+  readonly detail?: string;
+  /** Plain data: `postMessage` drops `code` from errors. */
+  toJSON(): { name: string; code: ErrorCode; message: string; argument?: string; peer?: PeerId; detail?: string };
+  static from(thrown: unknown): WillowError;
+}
+
+/** A node: its store, its keys, its connections. After `shutdown` every method rejects with `shuttingDown`. */
+export class WillowNode implements AsyncDisposable {
+  private constructor();
+  /** Opens a node. It does not wait for a relay: see `online`. */
+  static open(options?: OpenOptions): Promise<WillowNode>;
+  /** Endpoint id, hex. */
+  readonly id: PeerId;
+  /** Resolves when a relay has been reached; stays pending while none can be. */
+  online(signal?: AbortSignal): Promise<void>;
+  /** How others reach this node. */
+  address(): PeerAddress;
+  peers(): Promise<PeerInfo[]>;
+  /** Begins with `present` for each peer there is. */
+  watchPeers(signal?: AbortSignal): AsyncIterableIterator<PeerEvent>;
+  /** Closes the connection to the peer and every intent that concerns it. */
+  disconnect(peer: PeerId): Promise<void>;
+
+  createUser(): Promise<UserId>;
+  users(): Promise<UserId[]>;
+  createNamespace(options: { kind: "communal" | "owned"; owner: UserId }): Promise<NamespaceId>;
+  namespaces(): Promise<NamespaceInfo[]>;
+  capabilities(filter?: { namespace?: NamespaceId; user?: UserId; access?: Access }): Promise<CapabilityInfo[]>;
+  /** The secret key of a user or a space, as text: whoever has it can do what they can. */
+  exportSecret(id: UserId | NamespaceId): Promise<string>;
+  importSecret(text: string): Promise<UserId | NamespaceId>;
+
+  /** Writes an entry. Rejects with `obsolete` if a newer entry is in its way; nothing is stored unless all of the payload was read. */
+  set(namespace: NamespaceId, options: SetOptions): Promise<{ entry: Entry; pruned: number }>;
+  /** Takes an authorised entry (Willow's absolute encoding) from elsewhere; false if it was not news. */
+  ingest(entry: Uint8Array): Promise<boolean>;
+  get(namespace: NamespaceId, user: UserId, path: PathLike): Promise<Entry | undefined>;
+  /** Entries by user, then path; `"descending"` the other way round. */
+  entries(
+    namespace: NamespaceId,
+    area?: AreaLike,
+    options?: { order?: "ascending" | "descending"; limit?: number; signal?: AbortSignal },
+  ): AsyncIterableIterator<Entry>;
+  /** Bytes of a payload. Rejects with `payloadMissing` if they are not here (see `fetchPayload`). */
+  payload(entry: EntryKey, options?: { offset?: number; length?: number; signal?: AbortSignal }): Promise<Uint8Array>;
+  /** Gets a payload from a connected peer; resolves when all of it is here. */
+  fetchPayload(
+    entry: EntryKey,
+    options?: { peer?: PeerId; signal?: AbortSignal; onProgress?: (progress: { received: number; total: number }) => void },
+  ): Promise<void>;
+  /** Removes entries from this node only; they may come back from peers. Returns how many. */
+  forget(namespace: NamespaceId, area?: AreaLike): Promise<number>;
+  /** Changes from now on, or from after `from`. */
+  subscribe(namespace: NamespaceId, area?: AreaLike, options?: { from?: number; signal?: AbortSignal }): AsyncIterableIterator<StoreEvent>;
+
+  /** A ticket: capabilities and this node's address. */
+  share(options: ShareOptions): Promise<string>;
+  /** Takes what a ticket grants; makes a user where there is none. */
+  join(ticket: string, options?: { as?: UserId }): Promise<Joined>;
+  grants(namespace: NamespaceId): Promise<Grant[]>;
+
+  /** Starts to sync; the handle exists at once. A string names a peer that was met before or is behind the same relays. */
+  sync(peer: PeerAddress | PeerId, init?: SessionInit): Intent;
+  /** Sessions that peers open; begins with those that run now. */
+  incoming(signal?: AbortSignal): AsyncIterableIterator<IncomingSession>;
+  /** Ends every session and intent. Idempotent. */
+  shutdown(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** A wish to sync with a peer. Ends by completion, `close()`, its signal or shutdown. */
+export class Intent implements AsyncIterable<SessionEvent> {
+  private constructor();
+  readonly peer: PeerId;
+  /** Settles exactly once. Never an unhandled rejection. */
+  readonly completed: Promise<Completion>;
+  close(): Promise<void>;
+  /** Begins with what is true now; the last item is `ended` or `error`. Leaving the loop ends the iteration, not the intent. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<SessionEvent>;
+}
+
+/** A session that a peer opened. */
+export class IncomingSession implements AsyncIterable<SessionEvent> {
+  private constructor();
+  readonly peer: PeerId;
+  [Symbol.asyncIterator](): AsyncIterableIterator<SessionEvent>;
+}
+
+/** A Willow timestamp of a date. */
+export function timestampFromDate(date: Date): Timestamp;
+/** The date of a Willow timestamp. */
+export function dateFromTimestamp(timestamp: Timestamp): Date;

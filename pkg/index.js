@@ -1,0 +1,7 @@
+// The package's only entry. Importing it has no side effect and needs no browser global: the WebAssembly module is
+// loaded by the first `WillowNode.open`.
+export { WillowNode } from "./lib/node.js";
+export { Intent } from "./lib/intent.js";
+export { IncomingSession } from "./lib/incoming.js";
+export { WillowError } from "./lib/error.js";
+export { dateFromTimestamp, timestampFromDate } from "./lib/time.js";

@@ -1,0 +1,43 @@
+/** The one error class of the package. `code` is stable and part of the contract; the message is for people. */
+export class WillowError extends Error {
+  constructor(code, message, details = {}) {
+    super(message);
+    this.name = "WillowError";
+    this.code = code;
+    if (details.argument !== undefined) this.argument = details.argument;
+    if (details.peer !== undefined) this.peer = details.peer;
+    if (details.detail !== undefined) this.detail = details.detail;
+  }
+
+  /** Plain data that survives `postMessage` and JSON; `WillowError.from` is the way back. */
+  toJSON() {
+    const { name, code, message, argument, peer, detail } = this;
+    return { name, code, message, argument, peer, detail };
+  }
+
+  /** A WillowError from plain data, from another WillowError or from anything that was thrown. */
+  static from(thrown) {
+    if (thrown instanceof WillowError) return thrown;
+    if (thrown !== null && typeof thrown === "object" && typeof thrown.code === "string" && !(typeof DOMException === "function" && thrown instanceof DOMException)) {
+      return new WillowError(thrown.code, String(thrown.message), thrown);
+    }
+    if (typeof WebAssembly === "object" && thrown instanceof WebAssembly.RuntimeError) {
+      return new WillowError("fatal", `the WebAssembly module trapped (${thrown.message}); open a new node`);
+    }
+    return new WillowError("internal", thrown instanceof Error ? thrown.message : String(thrown));
+  }
+}
+
+/** An `invalidArgument` error that names the argument. */
+export function invalid(argument, message) {
+  return new WillowError("invalidArgument", `${argument}: ${message}`, { argument });
+}
+
+/** Awaits what `run` returns; whatever goes wrong in it comes out as a WillowError. */
+export async function guarded(run) {
+  try {
+    return await run();
+  } catch (thrown) {
+    throw WillowError.from(thrown);
+  }
+}

@@ -1,0 +1,50 @@
+import { WillowError } from "./error.js";
+import { sessionEvents } from "./iterate.js";
+
+/** A wish to sync with a peer. It ends by completion, `close()`, its signal, or the node's shutdown; never by garbage collection. */
+export class Intent {
+  #raw;
+  #completed;
+  #peer;
+
+  /** Made by `WillowNode.sync`. */
+  constructor(raw, signal) {
+    this.#raw = raw;
+    this.#peer = raw.peer;
+    this.#completed = raw.completed().catch((thrown) => {
+      throw WillowError.from(thrown);
+    });
+    this.#completed.catch(() => {}); // a caller who does not look at `completed` gets no unhandled rejection
+    if (signal !== undefined) this.#closeOn(signal);
+  }
+
+  /** Endpoint id of the peer, hex. */
+  get peer() {
+    return this.#peer;
+  }
+
+  /** Settles exactly once: with a Completion, or rejects with a WillowError. */
+  get completed() {
+    return this.#completed;
+  }
+
+  /** Closes the intent; resolves when it has settled. Idempotent. */
+  async close() {
+    this.#raw.close();
+    await this.#completed.catch(() => {});
+  }
+
+  /** Each iterator begins with what is true now and sees all later events; leaving it ends that iteration only. */
+  [Symbol.asyncIterator]() {
+    return sessionEvents(this.#raw);
+  }
+
+  #closeOn(signal) {
+    const abort = () => this.#raw.close();
+    if (signal.aborted) abort();
+    else {
+      signal.addEventListener("abort", abort, { once: true });
+      this.#completed.catch(() => {}).finally(() => signal.removeEventListener("abort", abort));
+    }
+  }
+}

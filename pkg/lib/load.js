@@ -1,0 +1,26 @@
+import init from "../generated/osier.js";
+import { WillowError } from "./error.js";
+
+let loading;
+
+/**
+ * Loads the WebAssembly module once. `source` is a module, its bytes, a Response or a URL; without it the file beside this
+ * script is fetched. A failed load can be tried again.
+ */
+export function load(source) {
+  loading ??= instantiate(source).catch((thrown) => {
+    loading = undefined;
+    throw thrown;
+  });
+  return loading;
+}
+
+async function instantiate(source) {
+  const from = source ?? new URL("../generated/osier_bg.wasm", import.meta.url);
+  try {
+    await init({ module_or_path: from });
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new WillowError("wasmLoadFailed", `wasm: the WebAssembly module could not be loaded (${why})`, { argument: "wasm" });
+  }
+}

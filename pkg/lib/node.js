@@ -1,0 +1,212 @@
+import { RawNode } from "../generated/osier.js";
+import { abortable, checkSignal, throwIfAborted } from "./abort.js";
+import { WillowError, guarded, invalid } from "./error.js";
+import { IncomingSession } from "./incoming.js";
+import { Intent } from "./intent.js";
+import { Iteration } from "./iterate.js";
+import { load } from "./load.js";
+import { writePayload } from "./payload.js";
+
+/** Splits what JavaScript alone understands (signals, callbacks, the module's source) from what the module is given. */
+function split(options, argument, ...names) {
+  if (options === undefined) return [{}, {}];
+  if (options === null || typeof options !== "object") throw invalid(argument, "expected an object");
+  const rest = { ...options };
+  const own = {};
+  for (const name of names) {
+    if (rest[name] !== undefined) own[name] = rest[name];
+    delete rest[name];
+  }
+  for (const name of Object.keys(rest)) if (rest[name] === undefined) delete rest[name];
+  own.signal = checkSignal(own.signal);
+  return [own, rest];
+}
+
+/** What `get`, `entries` and `set` return names a payload; so does anything with the same three fields. */
+function keyOf(entry) {
+  if (entry === null || typeof entry !== "object") throw invalid("entry", "expected an entry");
+  const { namespace, user, path } = entry;
+  return { namespace, user, path };
+}
+
+/** A Willow node: its store, its keys and its connections. See index.d.ts for the contract of every method. */
+export class WillowNode {
+  #raw;
+  #id;
+
+  /** @internal Use `WillowNode.open`. */
+  constructor(raw) {
+    if (!(raw instanceof RawNode)) throw new WillowError("invalidArgument", "use WillowNode.open()");
+    this.#raw = raw;
+    this.#id = raw.id;
+  }
+
+  static async open(options) {
+    return guarded(async () => {
+      const [own, rest] = split(options, "options", "signal", "wasm");
+      throwIfAborted(own.signal);
+      await abortable(own.signal, load(own.wasm));
+      const opening = RawNode.open(rest);
+      const raw = await abortable(own.signal, opening, () => opening.then((late) => late.shutdown(), () => {}));
+      return new WillowNode(raw);
+    });
+  }
+
+  get id() {
+    return this.#id;
+  }
+
+  online(signal) {
+    return guarded(() => abortable(checkSignal(signal), this.#raw.online()));
+  }
+
+  address() {
+    try {
+      return this.#raw.address();
+    } catch (thrown) {
+      throw WillowError.from(thrown);
+    }
+  }
+
+  peers() {
+    return guarded(() => this.#raw.peers());
+  }
+
+  watchPeers(signal) {
+    return new Iteration(() => this.#raw.watchPeers(), checkSignal(signal));
+  }
+
+  disconnect(peer) {
+    return guarded(() => this.#raw.disconnect(peer));
+  }
+
+  createUser() {
+    return guarded(() => this.#raw.createUser());
+  }
+
+  users() {
+    return guarded(() => this.#raw.users());
+  }
+
+  createNamespace(options) {
+    return guarded(() => this.#raw.createNamespace(options));
+  }
+
+  namespaces() {
+    return guarded(() => this.#raw.namespaces());
+  }
+
+  capabilities(filter) {
+    return guarded(() => this.#raw.capabilities(filter ?? {}));
+  }
+
+  exportSecret(id) {
+    return guarded(() => this.#raw.exportSecret(id));
+  }
+
+  importSecret(text) {
+    return guarded(() => this.#raw.importSecret(text));
+  }
+
+  set(namespace, options) {
+    return guarded(async () => {
+      const [own, rest] = split(options, "options", "payload", "signal");
+      throwIfAborted(own.signal);
+      const writer = await this.#raw.writer(namespace, rest);
+      return writePayload(writer, own.payload, own.signal);
+    });
+  }
+
+  ingest(entry) {
+    return guarded(() => this.#raw.ingest(entry));
+  }
+
+  get(namespace, user, path) {
+    return guarded(() => this.#raw.get(namespace, user, path));
+  }
+
+  entries(namespace, area, options) {
+    const [own, rest] = split(options, "options", "signal");
+    return new Iteration(() => this.#raw.entries(namespace, area ?? {}, rest), own.signal);
+  }
+
+  payload(entry, options) {
+    return guarded(() => {
+      const [own, rest] = split(options, "options", "signal");
+      return abortable(own.signal, this.#raw.payload(keyOf(entry), rest));
+    });
+  }
+
+  fetchPayload(entry, options) {
+    return guarded(() => {
+      const [own, rest] = split(options, "options", "signal", "onProgress");
+      if (own.onProgress !== undefined && typeof own.onProgress !== "function") throw invalid("onProgress", "expected a function");
+      throwIfAborted(own.signal);
+      const fetch = this.#raw.fetchPayload(keyOf(entry), rest, own.onProgress);
+      return abortable(own.signal, fetch.done(), () => fetch.cancel());
+    });
+  }
+
+  forget(namespace, area) {
+    return guarded(() => this.#raw.forget(namespace, area ?? {}));
+  }
+
+  subscribe(namespace, area, options) {
+    const [own, rest] = split(options, "options", "signal");
+    return new Iteration(() => this.#raw.subscribe(namespace, area ?? {}, rest), own.signal);
+  }
+
+  share(options) {
+    return guarded(() => this.#raw.share(options));
+  }
+
+  join(ticket, options) {
+    return guarded(() => this.#raw.join(ticket, options ?? {}));
+  }
+
+  grants(namespace) {
+    return guarded(() => this.#raw.grants(namespace));
+  }
+
+  /** Returns at once; whatever is wrong with the arguments or the peer rejects `completed`. */
+  sync(peer, init) {
+    try {
+      const [own, rest] = split(init, "init", "signal");
+      return new Intent(this.#raw.sync(peer, rest), own.signal);
+    } catch (thrown) {
+      return new Intent(failed(typeof peer === "string" ? peer : String(peer?.id), WillowError.from(thrown)));
+    }
+  }
+
+  incoming(signal) {
+    const wrap = (stream) => ({
+      next: async () => {
+        const raw = await stream.next();
+        return raw === undefined ? undefined : new IncomingSession(raw);
+      },
+      close: () => stream.close(),
+    });
+    return new Iteration(async () => wrap(await this.#raw.incoming()), checkSignal(signal));
+  }
+
+  shutdown() {
+    return guarded(() => this.#raw.shutdown());
+  }
+
+  async [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {
+    await this.shutdown();
+  }
+}
+
+/** Stands in for the module's intent when the arguments were refused: it has failed, and says so in each way. */
+function failed(peer, error) {
+  return {
+    peer,
+    completed: () => Promise.reject(error),
+    close() {},
+    events() {
+      const items = [{ type: "error", error }];
+      return { next: async () => items.shift(), close() {} };
+    },
+  };
+}

@@ -1,0 +1,255 @@
+//! Arguments on their way in. Whatever is wrong is an `invalidArgument` that names the argument; unknown names of options are wrong, too.
+
+use js_sys::{Array, Date, Object, Reflect, Uint8Array};
+use osier_core::{PeerId, willow::time};
+use serde::de::DeserializeOwned;
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::node::{
+    Access, Area, EntryKey, Error, Interest, Interests, Limits, Mode, NamespaceId, NamespaceKind, NodeOptions, Path, PeerAddress,
+    SessionInit, SubspaceId,
+};
+use willow25::prelude::{TimeRange, Timestamp};
+
+/// The largest integer that a JavaScript number holds exactly.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+
+/// An object of options, of which only known names may be set.
+pub(super) struct Fields<'a> {
+    object: &'a JsValue,
+}
+
+impl<'a> Fields<'a> {
+    /// # Errors
+    /// When `value` is no object, or has a field that is not in `known`.
+    pub(super) fn of(value: &'a JsValue, argument: &'static str, known: &[&str]) -> Result<Self, Error> {
+        let Some(object) = value.dyn_ref::<Object>().filter(|_| !value.is_function() && !Array::is_array(value)) else {
+            return Err(Error::invalid_argument(argument, "expected an object"));
+        };
+        for name in Object::keys(object).iter().filter_map(|name| name.as_string()) {
+            if !known.contains(&name.as_str()) {
+                return Err(Error::invalid_argument(argument, format!("`{name}` is no option here; there are: {}", known.join(", "))));
+            }
+        }
+        Ok(Self { object: value })
+    }
+
+    /// The field as it is; `None` if it is absent, undefined or null.
+    pub(super) fn raw(&self, name: &'static str) -> Result<Option<JsValue>, Error> {
+        let value = Reflect::get(self.object, &name.into()).map_err(|_| Error::invalid_argument(name, "it cannot be read"))?;
+        Ok(Some(value).filter(|value| !value.is_undefined() && !value.is_null()))
+    }
+
+    /// The field as plain data.
+    pub(super) fn get<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Error> {
+        self.raw(name)?.map(|value| plain(value, name)).transpose()
+    }
+
+    /// The field through a conversion of this module.
+    pub(super) fn with<T>(
+        &self,
+        name: &'static str,
+        convert: impl Fn(&JsValue, &'static str) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        self.raw(name)?.map(|value| convert(&value, name)).transpose()
+    }
+
+    /// The same for a field that must be there.
+    pub(super) fn required<T>(&self, name: &'static str, convert: impl Fn(&JsValue, &'static str) -> Result<T, Error>) -> Result<T, Error> {
+        self.with(name, convert)?.ok_or_else(|| Error::invalid_argument(name, "it is missing"))
+    }
+}
+
+/// Plain data by its shape.
+fn plain<T: DeserializeOwned>(value: JsValue, argument: &'static str) -> Result<T, Error> {
+    serde_wasm_bindgen::from_value(value).map_err(|error| Error::invalid_argument(argument, error))
+}
+
+pub(super) fn text(value: &JsValue, argument: &'static str) -> Result<String, Error> {
+    value.as_string().ok_or_else(|| Error::invalid_argument(argument, "expected a string"))
+}
+
+/// A whole number that JavaScript holds exactly.
+pub(super) fn count(value: &JsValue, argument: &'static str) -> Result<u64, Error> {
+    let number = value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..=MAX_SAFE_INTEGER).contains(number));
+    // Within the bounds just checked the conversion is exact.
+    number.map(|number| number as u64).ok_or_else(|| Error::invalid_argument(argument, "expected a whole number from 0 on"))
+}
+
+pub(super) fn bytes(value: &JsValue, argument: &'static str) -> Result<Vec<u8>, Error> {
+    let array = value.dyn_ref::<Uint8Array>().ok_or_else(|| Error::invalid_argument(argument, "expected a Uint8Array"))?;
+    Ok(array.to_vec())
+}
+
+/// 32 bytes as 64 hexadecimal digits.
+fn key(value: &JsValue, argument: &'static str) -> Result<[u8; 32], Error> {
+    let id: PeerId = text(value, argument)?.parse().map_err(|_| Error::invalid_argument(argument, "expected 64 hexadecimal digits"))?;
+    Ok(id.0)
+}
+
+pub(super) fn namespace(value: &JsValue, argument: &'static str) -> Result<NamespaceId, Error> {
+    Ok(NamespaceId::from_bytes(&key(value, argument)?))
+}
+
+pub(super) fn user(value: &JsValue, argument: &'static str) -> Result<SubspaceId, Error> {
+    Ok(SubspaceId::from_bytes(&key(value, argument)?))
+}
+
+pub(super) fn peer(value: &JsValue, argument: &'static str) -> Result<PeerId, Error> {
+    key(value, argument).map(PeerId)
+}
+
+/// A peer's address, or its id alone.
+pub(super) fn address(value: &JsValue) -> Result<PeerAddress, Error> {
+    if value.is_string() {
+        return Ok(PeerAddress { id: peer(value, "peer")?, relays: Vec::new() });
+    }
+    let fields = Fields::of(value, "peer", &["id", "relays"])?;
+    Ok(PeerAddress { id: fields.required("id", |value, _| peer(value, "peer"))?, relays: fields.get("relays")?.unwrap_or_default() })
+}
+
+/// Components, each a string or bytes.
+pub(super) fn path(value: &JsValue, argument: &'static str) -> Result<Path, Error> {
+    let Some(array) = value.dyn_ref::<Array>() else {
+        return Err(Error::invalid_argument(argument, "expected an array of strings and Uint8Arrays"));
+    };
+    let mut components = Vec::new();
+    let mut total = 0usize;
+    for (index, item) in array.iter().enumerate() {
+        let component = match item.as_string() {
+            Some(text) => text.into_bytes(),
+            None => bytes(&item, argument)
+                .map_err(|_| Error::invalid_argument(argument, format!("component {index} is neither a string nor a Uint8Array")))?,
+        };
+        if component.len() > willow25::MCL {
+            return Err(Error::invalid_argument(
+                argument,
+                format!("component {index} has {} bytes, at most {} are allowed", component.len(), willow25::MCL),
+            ));
+        }
+        total = total.saturating_add(component.len());
+        components.push(component);
+        if total > willow25::MPL || components.len() > willow25::MCC {
+            return Err(Error::invalid_argument(
+                argument,
+                format!("at most {} bytes in {} components are allowed", willow25::MPL, willow25::MCC),
+            ));
+        }
+    }
+    let slices: Vec<&[u8]> = components.iter().map(Vec::as_slice).collect();
+    Path::from_slices(&slices).map_err(|error| Error::invalid_argument(argument, error))
+}
+
+/// A bigint of TAI microseconds, or a Date.
+pub(super) fn timestamp(value: &JsValue, argument: &'static str) -> Result<u64, Error> {
+    if let Some(date) = value.dyn_ref::<Date>() {
+        let millis = date.get_time();
+        if !(0.0..=MAX_SAFE_INTEGER).contains(&millis) {
+            return Err(Error::invalid_argument(argument, "the Date is invalid or before 1970"));
+        }
+        return Ok(u64::from(time::tai_from_unix_micros((millis as u64).saturating_mul(1000))));
+    }
+    if !value.is_bigint() {
+        return Err(Error::invalid_argument(argument, "expected a bigint of microseconds or a Date"));
+    }
+    u64::try_from(value.clone()).map_err(|_| Error::invalid_argument(argument, "expected 0 to 2^64 - 1 microseconds"))
+}
+
+/// Where in a namespace.
+pub(super) fn area(value: &JsValue, argument: &'static str) -> Result<Area, Error> {
+    let fields = Fields::of(value, argument, &["user", "path", "from", "to"])?;
+    let from = fields.with("from", timestamp)?.unwrap_or(0);
+    let to = fields.with("to", timestamp)?;
+    let times = TimeRange::try_new(Timestamp::from(from), to.map(Timestamp::from))
+        .map_err(|_| Error::invalid_argument("to", "it is not after `from`"))?;
+    Ok(Area::new(fields.with("user", user)?, fields.with("path", path)?.unwrap_or_default(), times))
+}
+
+/// Which entry.
+pub(super) fn entry_key(value: &JsValue) -> Result<EntryKey, Error> {
+    let fields = Fields::of(value, "entry", &["namespace", "user", "path"])?;
+    Ok(EntryKey {
+        namespace: fields.required("namespace", namespace)?,
+        subspace: fields.required("user", user)?,
+        path: fields.required("path", path)?,
+    })
+}
+
+pub(super) fn access(value: &JsValue, argument: &'static str) -> Result<Access, Error> {
+    match value.as_string().as_deref() {
+        Some("read") => Ok(Access::Read),
+        Some("write") => Ok(Access::Write),
+        _ => Err(Error::invalid_argument(argument, "expected \"read\" or \"write\"")),
+    }
+}
+
+pub(super) fn kind(value: &JsValue, argument: &'static str) -> Result<NamespaceKind, Error> {
+    match value.as_string().as_deref() {
+        Some("communal") => Ok(NamespaceKind::Communal),
+        Some("owned") => Ok(NamespaceKind::Owned),
+        _ => Err(Error::invalid_argument(argument, "expected \"communal\" or \"owned\"")),
+    }
+}
+
+pub(super) fn order(value: &JsValue, argument: &'static str) -> Result<bool, Error> {
+    match value.as_string().as_deref() {
+        Some("ascending") => Ok(false),
+        Some("descending") => Ok(true),
+        _ => Err(Error::invalid_argument(argument, "expected \"ascending\" or \"descending\"")),
+    }
+}
+
+/// What `WillowNode.open` takes, but for what JavaScript handles itself.
+pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
+    let fields = Fields::of(value, "options", &["relays", "storage", "secretKey", "limits"])?;
+    if fields.with("storage", text)?.is_some_and(|storage| storage != "memory") {
+        return Err(Error::invalid_argument("storage", "expected \"memory\""));
+    }
+    let mut options = NodeOptions {
+        relays: fields.get("relays")?.unwrap_or_default(),
+        secret_key: fields.with("secretKey", secret_key)?.flatten(),
+        ..NodeOptions::default()
+    };
+    if let Some(limits) = fields.raw("limits")? {
+        let fields = Fields::of(&limits, "limits", &["maxSessions", "maxFuture"])?;
+        if let Some(sessions) = fields.with("maxSessions", count)? {
+            options.limits = Limits { sessions: usize::try_from(sessions).unwrap_or(usize::MAX), ..options.limits };
+        }
+        if let Some(millis) = fields.with("maxFuture", count)? {
+            options.max_future_micros = millis.saturating_mul(1000);
+        }
+    }
+    Ok(options)
+}
+
+fn secret_key(value: &JsValue, argument: &'static str) -> Result<Option<[u8; 32]>, Error> {
+    if value.as_string().as_deref() == Some("ephemeral") {
+        return Ok(None);
+    }
+    let expected = || Error::invalid_argument(argument, "expected 32 bytes or \"ephemeral\"");
+    bytes(value, argument).map_err(|_| expected())?.try_into().map(Some).map_err(|_| expected())
+}
+
+/// What `WillowNode.sync` takes, but for the signal.
+pub(super) fn session_init(value: &JsValue) -> Result<SessionInit, Error> {
+    let fields = Fields::of(value, "init", &["interests", "mode"])?;
+    let mode = match fields.with("mode", text)?.as_deref() {
+        None | Some("once") => Mode::Once,
+        Some("live") => Mode::Live,
+        Some(_) => return Err(Error::invalid_argument("mode", "expected \"live\" or \"once\"")),
+    };
+    Ok(SessionInit { interests: fields.with("interests", interests)?.unwrap_or_default(), mode, ..SessionInit::default() })
+}
+
+fn interests(value: &JsValue, argument: &'static str) -> Result<Interests, Error> {
+    if value.as_string().as_deref() == Some("all") {
+        return Ok(Interests::All);
+    }
+    let array = value.dyn_ref::<Array>().ok_or_else(|| Error::invalid_argument(argument, "expected \"all\" or an array of interests"))?;
+    array.iter().map(|item| interest(&item, argument)).collect::<Result<_, _>>().map(Interests::Some)
+}
+
+fn interest(value: &JsValue, argument: &'static str) -> Result<Interest, Error> {
+    let fields = Fields::of(value, argument, &["namespace", "area"])?;
+    Ok(Interest { area: fields.with("area", area)?, ..Interest::namespace(fields.required("namespace", namespace)?) })
+}

@@ -1,0 +1,120 @@
+// The shared notebook: what an app on top of Osier looks like. Start reading here.
+import { WillowNode } from "osier";
+import { $, toast } from "./lib/dom.js";
+import { Editor } from "./lib/editor.js";
+import { Files } from "./lib/files.js";
+import { List } from "./lib/list.js";
+import { Notebook } from "./lib/notebook.js";
+import { Peers } from "./lib/peers.js";
+import { Share, linkFor, readLink } from "./lib/share.js";
+
+const RETRY_FIRST = 2_000; // ms, doubled at each failure
+const RETRY_MOST = 30_000;
+
+function status(state, text) {
+  $("status").dataset.state = state;
+  $("status").textContent = text;
+}
+
+async function openNode(relays) {
+  const node = await WillowNode.open({ relays, storage: "memory" });
+  status("connecting", "looking for the relay");
+  node.online().then(() => status("online", "online"), () => status("failed", "shut down"));
+  addEventListener("pagehide", () => node.shutdown());
+  return node;
+}
+
+/** Keeps a live session with a peer. A failed one is tried again, later and later. */
+async function keepSynced(node, peer, peers) {
+  for (let wait = RETRY_FIRST; ; wait = Math.min(wait * 2, RETRY_MOST)) {
+    const intent = node.sync(peer, { mode: "live" });
+    peers.follow(intent, `to ${peer.id.slice(0, 6)}`);
+    try {
+      await intent.completed;
+      wait = RETRY_FIRST;
+    } catch (error) {
+      if (error.code === "shuttingDown") return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+}
+
+async function showNotebook(node, { namespace, user, peers: addresses }, name, relays) {
+  const notebook = new Notebook(node, namespace, user);
+  $("start").hidden = true;
+  $("notebook").hidden = false;
+  const select = (text, { shown = false } = {}) => {
+    list.mark(text);
+    if (!shown) editor.show(text);
+  };
+  const list = new List(notebook, select);
+  const editor = new Editor(notebook, select);
+  const peers = new Peers(node);
+  new Files(notebook);
+  new Share(notebook, relays);
+  $("new").addEventListener("click", () => select(undefined));
+  addEventListener("keydown", (event) => {
+    if (event.altKey && event.code === "KeyN") {
+      event.preventDefault();
+      select(undefined);
+    }
+  });
+  const describe = () => {
+    const rows = [["name", notebook.nameOf(user)], ["user", user.slice(0, 16)], ["space", namespace.slice(0, 16)], ["node", node.id.slice(0, 16)]];
+    $("you").replaceChildren(...rows.flatMap(([term, text]) => [Object.assign(document.createElement("dt"), { textContent: term }), Object.assign(document.createElement("dd"), { textContent: text })]));
+  };
+  notebook.addEventListener("names", describe);
+  describe();
+  await notebook.start();
+  for (const peer of addresses) keepSynced(node, peer, peers);
+  if (name !== "") await notebook.rename(name).catch((error) => error.code !== "notAuthorised" && toast(error.message, true));
+  await editor.show(undefined);
+  globalThis.notebook = notebook; // at hand in the console
+}
+
+async function create(relays, name) {
+  const node = await openNode(relays);
+  const user = await node.createUser();
+  const namespace = await node.createNamespace({ kind: "owned", owner: user });
+  await showNotebook(node, { namespace, user, peers: [] }, name, relays);
+}
+
+async function join(relays, ticket, name) {
+  const node = await openNode(relays);
+  try {
+    const joined = await node.join(ticket);
+    history.replaceState(null, "", linkFor(ticket, relays));
+    await showNotebook(node, joined, name, relays);
+  } catch (error) {
+    await node.shutdown();
+    throw error;
+  }
+}
+
+/** Runs what a form asks for, once at a time, and says what went wrong. */
+function onSubmit(form, run) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const buttons = [...$("start").querySelectorAll("button")];
+    buttons.forEach((button) => (button.disabled = true));
+    try {
+      await run(new FormData(form));
+    } catch (error) {
+      status("failed", "not started");
+      toast(error.message, true);
+    }
+    buttons.forEach((button) => (button.disabled = false));
+  });
+}
+
+const here = readLink(location.hash);
+$("start").hidden = false;
+status("idle", "not started");
+if (here.ticket !== undefined) $("join").elements.ticket.value = location.href;
+(here.ticket === undefined ? $("create").elements.name : $("join").elements.name).focus();
+onSubmit($("create"), (form) => create(here.relays, String(form.get("name")).trim()));
+onSubmit($("join"), (form) => {
+  const { relays, ticket } = readLink(String(form.get("ticket")));
+  if (ticket === undefined) throw new Error("That link carries no ticket.");
+  return join(relays.length > 0 ? relays : here.relays, ticket, String(form.get("name")).trim());
+});

@@ -1,0 +1,143 @@
+import { $, h, toast } from "./dom.js";
+import { FILES } from "./notebook.js";
+import { bytesText, pathFrom, pathText, textOf, when, who } from "./text.js";
+
+const SAVE_AFTER = 350; // ms without a keystroke
+const TEXT_LIMIT = 256 * 1024; // bytes; longer payloads are offered as a file
+
+/** The editor and the preview of one page. */
+export class Editor {
+  #notebook;
+  #select;
+  #page; // text of the path that is shown, undefined for a new note
+  #timer;
+  #dirty = false;
+  #saving = Promise.resolve();
+  #drawing = 0;
+  #objectUrls = [];
+
+  constructor(notebook, select) {
+    this.#notebook = notebook;
+    this.#select = select;
+    $("text").addEventListener("input", () => this.#typed());
+    $("path").addEventListener("change", () => this.#typed());
+    $("editor").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#save();
+    });
+    notebook.addEventListener("change", ({ detail }) => detail === this.#page && this.#refresh());
+    notebook.addEventListener("names", () => this.#preview());
+    setInterval(() => this.#page !== undefined && document.visibilityState === "visible" && this.#preview(), 30_000);
+  }
+
+  /** Shows a page, or an empty note. What was typed before is saved first. */
+  async show(text) {
+    await this.#flush();
+    this.#page = text;
+    this.#dirty = false;
+    $("saved").textContent = "";
+    $("path").value = text ?? `notes/${new Date().toISOString().slice(0, 16).replace("T", " ").replace(":", ".")}`;
+    $("text").value = "";
+    await this.#refresh();
+    if (text === undefined) $("text").focus();
+  }
+
+  async #refresh() {
+    const page = this.#notebook.page(this.#page);
+    const isFile = page !== undefined && (page.path[0] === FILES || page.versions[0].length > TEXT_LIMIT);
+    $("text").readOnly = isFile;
+    $("text-label").hidden = isFile;
+    if (page !== undefined && !isFile && !this.#dirty) await this.#fill(page.versions[0]);
+    await this.#preview();
+  }
+
+  async #fill(version) {
+    const bytes = await this.#notebook.read(version).catch(() => undefined);
+    const text = bytes && textOf(bytes);
+    if (text === undefined || this.#dirty || $("text").value === text) return;
+    const { selectionStart, selectionEnd } = $("text");
+    $("text").value = text;
+    if (document.activeElement === $("text")) $("text").setSelectionRange(selectionStart, selectionEnd);
+  }
+
+  #typed() {
+    this.#dirty = true;
+    $("saved").textContent = "writing…";
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#save(), SAVE_AFTER);
+  }
+
+  #flush() {
+    if (this.#dirty) this.#save();
+    return this.#saving;
+  }
+
+  #save() {
+    clearTimeout(this.#timer);
+    this.#saving = this.#saving.then(() => this.#write());
+    return this.#saving;
+  }
+
+  async #write() {
+    const path = pathFrom($("path").value);
+    if (!this.#dirty || $("text").readOnly) return;
+    if (path.length === 0) {
+      $("saved").textContent = "needs a path";
+      return;
+    }
+    this.#dirty = false;
+    try {
+      await this.#notebook.write(path, $("text").value);
+      $("saved").textContent = this.#dirty ? "writing…" : "saved";
+      if (this.#page !== pathText(path)) {
+        this.#page = pathText(path);
+        this.#select(this.#page, { shown: true });
+      }
+      await this.#preview();
+    } catch (error) {
+      this.#dirty = true;
+      $("saved").textContent = "not saved";
+      toast(error.message, true);
+    }
+  }
+
+  async #preview() {
+    const turn = ++this.#drawing;
+    const page = this.#notebook.page(this.#page);
+    const urls = [];
+    const versions = page === undefined ? [] : await Promise.all(page.versions.map((version) => this.#version(page, version, urls)));
+    if (turn !== this.#drawing) {
+      urls.forEach((url) => URL.revokeObjectURL(url));
+      return;
+    }
+    $("preview").replaceChildren(...(versions.length > 0 ? versions : [h("p", { className: "hint" }, "What you write shows here, with who wrote it and when.")]));
+    this.#objectUrls.forEach((url) => URL.revokeObjectURL(url));
+    this.#objectUrls = urls;
+  }
+
+  async #version(page, version, urls) {
+    const head = h("header", {}, who(this.#notebook.nameOf(version.user), version.user), when(version.timestamp), h("span", {}, bytesText(version.length)));
+    if (version.available < version.length) {
+      return h("article", {}, head, h("p", { className: "hint" }, `${bytesText(version.available)} of ${bytesText(version.length)} are here.`), this.#fetchButton(version));
+    }
+    const bytes = await this.#notebook.read(version).catch(() => undefined);
+    if (bytes === undefined) return h("article", {}, head, h("p", { className: "hint" }, "Its content is not here."));
+    const text = page.path[0] === FILES || bytes.length > TEXT_LIMIT ? undefined : textOf(bytes);
+    return h("article", {}, head, text === undefined ? fileView(page, bytes, urls) : h("pre", {}, text));
+  }
+
+  #fetchButton(version) {
+    return h("button", { type: "button", onclick: () => this.#notebook.read(version).catch((error) => toast(error.message, true)) }, "Get it");
+  }
+}
+
+const IMAGES = { png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", gif: "image/gif", webp: "image/webp", avif: "image/avif" };
+
+function fileView(page, bytes, urls) {
+  const name = String(page.path.at(-1));
+  const type = IMAGES[name.split(".").at(-1).toLowerCase()];
+  const url = URL.createObjectURL(new Blob([bytes], { type: type ?? "application/octet-stream" }));
+  urls.push(url);
+  const link = h("a", { href: url, download: name, className: "button" }, `Save ${name}`);
+  return h("div", {}, ...(type === undefined ? [] : [h("p", {}, h("img", { src: url, alt: name }))]), h("p", {}, link));
+}
