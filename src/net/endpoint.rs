@@ -71,6 +71,12 @@ pub struct Endpoint {
 #[derive(Debug)]
 pub struct Arrival(Incoming);
 
+/// Whether an id is a public key, so that somebody could have it.
+#[must_use]
+pub fn is_peer_id(id: &PeerId) -> bool {
+    EndpointId::from_bytes(&id.0).is_ok()
+}
+
 /// The canonic form of a relay's URL.
 ///
 /// # Errors

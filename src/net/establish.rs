@@ -9,7 +9,7 @@ use iroh::endpoint::{RecvStream, SendStream};
 use osier_core::{
     Generation, PeerId, Role,
     peers::Cause,
-    sync::{FrameReader, Hello, HelloError, Limits, encode_hello_frame},
+    sync::{FrameReader, Hello, HelloError, Limits, frame::encode_hello_frame},
 };
 use willow25::prelude::{SubspaceId, SubspaceSecret};
 

@@ -57,6 +57,18 @@ impl Inbox {
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Cause> {
         self.pieces.recv().await.transpose()
     }
+
+    /// What is at hand already, as [`Inbox::next`] would give it; `None`: nothing is.
+    ///
+    /// # Errors
+    /// The cause, when the stream broke.
+    pub fn try_next(&mut self) -> Result<Option<Option<Vec<u8>>>, Cause> {
+        match self.pieces.try_recv() {
+            Ok(piece) => piece.map(|bytes| Some(Some(bytes))),
+            Err(mpsc::error::TryRecvError::Empty) => Ok(None),
+            Err(mpsc::error::TryRecvError::Disconnected) => Ok(Some(None)),
+        }
+    }
 }
 
 /// What leaves on the session stream.
