@@ -92,8 +92,13 @@ pub fn package() -> Outcome<PathBuf> {
     Module::shipped().build()?;
     setup::node()?;
     clear(&package_folder())?;
+    let contents = package_folder().join("osier");
+    copy_tree(&root().join("pkg"), &contents)?;
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        fs::copy(root().join(licence), contents.join(licence))?;
+    }
     let pack = ["pack", "--loglevel=error", "--pack-destination"];
-    capture(program("npm").args(pack).arg(package_folder()).current_dir(root().join("pkg")))?;
+    capture(program("npm").args(pack).arg(package_folder()).current_dir(contents))?;
     tarball()
 }
 

@@ -1,13 +1,13 @@
 //! `cargo xtask demo`: everything that a person needs to try Osier, or the same unattended with a comparison at the end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::{Outcome, program, run};
 use crate::relay::Relay;
 use crate::serve::{port, site_mounts, test_mounts};
 use crate::server::Server;
-use crate::workspace::{native_program, root};
+use crate::workspace::{cargo, native_program, root, site};
 use crate::{build, setup};
 
 /// `cargo xtask demo [--port N]` and `cargo xtask demo --headless`.
@@ -20,7 +20,7 @@ pub fn command(arguments: &[String]) -> Outcome {
 
 fn interactive(port: u16) -> Outcome {
     build::site()?;
-    let relay = Relay::start(&native_program()?, 0)?;
+    let relay = Relay::start(&osier()?, 0)?;
     let server = Server::start(port, site_mounts())?;
     let link = format!("{}#relay={}", server.url(), encode_component(relay.url()));
     println!("\nrelay: {}", relay.url());
@@ -33,11 +33,16 @@ fn headless() -> Outcome {
     setup::npm_packages()?;
     let browser = setup::chromium()?;
     build::site()?;
-    let osier = native_program()?;
+    let osier = osier()?;
     let relay = Relay::start(&osier, 0)?;
     let server = Server::start(0, test_mounts())?;
     let mut script = node_script(&root().join("tests/e2e/demo.mjs"), &server, &osier, &browser.chromium);
     run(script.env("OSIER_RELAY", relay.url()))
+}
+
+fn osier() -> Outcome<PathBuf> {
+    run(cargo().args(["build", "--package", "osier-cli"]))?;
+    Ok(native_program())
 }
 
 /// A script of tests/e2e with what it needs to know in its environment.
@@ -45,6 +50,7 @@ pub fn node_script(script: &Path, server: &Server, osier: &Path, chromium: &Path
     let mut command = program("node");
     command.arg(script).current_dir(root());
     command.env("OSIER_SITE", server.url()).env("OSIER_PROGRAM", osier).env("OSIER_CHROMIUM", chromium);
+    command.env("OSIER_PACKAGE", site().join("osier"));
     command
 }
 

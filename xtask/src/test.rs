@@ -81,20 +81,29 @@ fn check_clippy(_: &[String]) -> Outcome<Counts> {
 }
 
 fn native(filters: &[String]) -> Outcome<Counts> {
-    let packages = NATIVE.iter().flat_map(|package| ["--package", package]);
-    let (output, success) = run_and_read(cargo().args(["test", "--no-fail-fast"]).args(packages).arg("--").args(filters))?;
+    let (output, success) = run_and_read(cargo().args(["test", "--no-fail-fast"]).args(native_packages()).arg("--").args(filters))?;
     Ok(Counts::of_libtest(&output).with_exit(success))
+}
+
+fn native_packages() -> impl Iterator<Item = &'static str> {
+    NATIVE.iter().flat_map(|package| ["--package", package])
+}
+
+/// The native program, built together with the native tests: alone, its dependencies would have other features, and compile again.
+fn osier() -> Outcome<PathBuf> {
+    run(cargo().args(["build", "--quiet", "--bins", "--tests"]).args(native_packages()))?;
+    Ok(native_program())
 }
 
 fn browser(filters: &[String]) -> Outcome<Counts> {
     setup::wasm_target()?;
     let (bindgen, pack, browser) = (setup::wasm_bindgen()?, setup::wasm_pack()?, setup::chromium()?);
-    let relay = Relay::start(&native_program()?, RELAY_PORT)?;
+    let relay = Relay::start(&osier()?, RELAY_PORT)?;
     let mut counts = Counts::default();
     for selection in selections(filters) {
         let mut command = program(&pack);
         command.args(["test", "--headless", "--chrome", "--release"]).arg("--chromedriver").arg(&browser.driver);
-        command.args([".", "--", "--test", "browser", "--"]).args(selection);
+        command.args([".", "--test", "browser", "--"]).args(selection);
         // With no mode chosen the runner runs nothing, and passes.
         command.env("WASM_BINDGEN_USE_BROWSER", "1").env("WASM_BINDGEN_TEST_TIMEOUT", "600");
         command.env("OSIER_TEST_RELAY", relay.url()).env("PATH", path_with(&bindgen)?).current_dir(root());
@@ -120,7 +129,7 @@ fn end_to_end(filters: &[String]) -> Outcome<Counts> {
     setup::npm_packages()?;
     let browser = setup::chromium()?;
     build::site()?;
-    let osier = native_program()?;
+    let osier = osier()?;
     let server = Server::start(0, test_mounts())?;
     let summary = target().join("end-to-end.tap");
     let mut command = node_script("--test".as_ref(), &server, &osier, &browser.chromium);

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::process::{Outcome, program, run};
+use crate::process::program;
 
 /// The root of the repository.
 pub fn root() -> &'static Path {
@@ -24,10 +24,9 @@ pub fn site() -> PathBuf {
     target().join("site")
 }
 
-/// Builds the native program `osier` and returns its path.
-pub fn native_program() -> Outcome<PathBuf> {
-    run(cargo().args(["build", "--package", "osier-cli"]))?;
-    Ok(target().join("debug").join(format!("osier{}", env::consts::EXE_SUFFIX)))
+/// The native program `osier`, once it is built.
+pub fn native_program() -> PathBuf {
+    target().join("debug").join(format!("osier{}", env::consts::EXE_SUFFIX))
 }
 
 /// The cargo that runs xtask, in the root of the repository.

@@ -38,7 +38,10 @@ impl Reporter {
     }
 
     pub(super) fn failed(self, failure: &Failure) {
-        self.line(&json!({ "type": "commandFailed", "code": failure.code(), "message": failure.to_string() }), &format!("failed: {failure}"));
+        self.line(
+            &json!({ "type": "commandFailed", "code": failure.code(), "message": failure.to_string() }),
+            &format!("failed: {failure}"),
+        );
     }
 
     pub(super) fn session(self, event: &SessionEvent) {
@@ -47,8 +50,12 @@ impl Reporter {
         let words = match event {
             SessionEvent::Error { error } => format!("error: {error}"),
             SessionEvent::Ended { completion } => format!("ended: {}", outcome(*completion)),
-            SessionEvent::Progress { entries_sent, entries_received, .. } => format!("progress: {entries_sent} entries sent, {entries_received} received"),
-            SessionEvent::Payload { entry, received, total } => format!("payload {}: {received} of {total} bytes", text::path_to_text(&entry.path)),
+            SessionEvent::Progress { entries_sent, entries_received, .. } => {
+                format!("progress: {entries_sent} entries sent, {entries_received} received")
+            }
+            SessionEvent::Payload { entry, received, total } => {
+                format!("payload {}: {received} of {total} bytes", text::path_to_text(&entry.path))
+            }
             other => other.kind().to_owned(),
         };
         self.line(&object, &words);
@@ -59,7 +66,9 @@ impl Reporter {
         object["type"] = json!(kind);
         let path = match event {
             StoreEvent::Inserted { entry, .. } => text::path_to_text(&entry.path),
-            StoreEvent::Pruned { key, .. } | StoreEvent::Forgotten { key, .. } | StoreEvent::Payload { key, .. } => text::path_to_text(&key.path),
+            StoreEvent::Pruned { key, .. } | StoreEvent::Forgotten { key, .. } | StoreEvent::Payload { key, .. } => {
+                text::path_to_text(&key.path)
+            }
             _ => String::new(),
         };
         self.line(&object, format!("{kind} {path}").trim_end());
@@ -82,7 +91,9 @@ fn key_to_json(key: &EntryKey) -> Value {
 fn session_fields(event: &SessionEvent) -> Value {
     match event {
         SessionEvent::Established { role } => json!({ "role": if *role == Role::Alfie { "dialer" } else { "acceptor" } }),
-        SessionEvent::Overlap { namespace, .. } | SessionEvent::Reconciled { namespace, .. } => json!({ "namespace": text::hex(namespace.as_bytes()) }),
+        SessionEvent::Overlap { namespace, .. } | SessionEvent::Reconciled { namespace, .. } => {
+            json!({ "namespace": text::hex(namespace.as_bytes()) })
+        }
         SessionEvent::Progress { sent, received, entries_sent, entries_received } => {
             json!({ "sent": sent, "received": received, "entriesSent": entries_sent, "entriesReceived": entries_received })
         }

@@ -21,3 +21,6 @@ pub use policy::ReconnectPolicy;
 pub use types::{
     Accept, AcceptPolicy, Action, AttemptId, Completion, Config, ConnId, ConnectionState, Event, Input, Limits, Outcome, PeerInfo, Reason,
 };
+
+#[cfg(test)]
+mod tests;

@@ -10,10 +10,10 @@ use super::{
 };
 
 /// A block that grows beyond this is split.
-pub(crate) const MOST: usize = 256;
+const MOST: usize = if cfg!(test) { 8 } else { 256 };
 /// A block that shrinks below this is joined with a neighbour if both fit into [`JOINED`].
-const LEAST: usize = 64;
-const JOINED: usize = 192;
+const LEAST: usize = MOST / 4;
+const JOINED: usize = MOST * 3 / 4;
 
 /// Consecutive rows; never empty while in the index.
 pub(crate) struct Block {
@@ -76,11 +76,6 @@ impl Index {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.blocks.is_empty()
-    }
-
-    /// All blocks in order.
-    pub(crate) fn blocks(&self) -> &[Block] {
-        &self.blocks
     }
 
     pub(crate) fn start(&self) -> Position {
@@ -364,5 +359,34 @@ impl DoubleEndedIterator for Runs<'_> {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+impl Index {
+    /// Panics if the index contradicts itself.
+    pub(crate) fn check(&self) {
+        let rows: Vec<_> = self.blocks.iter().flat_map(|block| &block.rows).collect();
+        assert!(rows.is_sorted_by(|a, b| (a.stored.subspace_bytes(), a.stored.key()) < (b.stored.subspace_bytes(), b.stored.key())));
+        assert_eq!(self.len(), rows.len() as u64);
+        let mut before = Weight::default();
+        for (at, block) in self.blocks.iter().enumerate() {
+            assert!((1..=MOST).contains(&block.rows.len()));
+            assert_eq!(self.totals.before(at), before);
+            let fresh = Block::new(block.slot, block.stamp, block.rows.clone());
+            assert_eq!((block.weight, block.oldest, block.newest), (fresh.weight, fresh.oldest, fresh.newest));
+            before.add(block.weight);
+        }
+        let mut slots: Vec<_> = self.blocks.iter().map(|block| block.slot).chain(self.free_slots.iter().copied()).collect();
+        slots.sort_unstable();
+        assert_eq!(slots, (0..self.slots).collect::<Vec<_>>());
+        let small = self.blocks.windows(2).filter(|pair| pair.iter().all(|block| block.rows.len() < LEAST)).count();
+        assert_eq!(small, 0, "small blocks side by side");
+        for (rank, row) in rows.iter().enumerate() {
+            let place = self.find(Probe::at(row.stored.subspace_bytes(), row.stored.key()));
+            assert_eq!(self.select(rank as u64), place);
+            assert_eq!(self.rank(place), rank as u64);
+            assert!(self.get(place).is_some_and(|found| found.stored == row.stored));
+        }
     }
 }

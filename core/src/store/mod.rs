@@ -27,8 +27,12 @@
 //! The store knows nothing of sessions but their names, and never waits.
 
 mod backend;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod events;
 mod faulty;
+#[cfg(any(test, feature = "conformance"))]
+mod fixture;
 mod index;
 mod key;
 mod memory;

@@ -6,7 +6,11 @@
 //! A batch joins as one: what counts is the state after it. So the incoming entries are taken in the order of their keys, in which every
 //! entry comes after those that could prune it, and each decision is final.
 
-use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BTreeSet,
+    sync::Arc,
+};
 
 use willow25::prelude::{Area, Entrylike, Keylike, NamespaceId, Namespaced, Path, PayloadDigest, SubspaceId, WriteCapability};
 
@@ -116,12 +120,14 @@ struct Planning<'a> {
     plan: Plan,
     base: ProgressId,
     payloads: Vec<Change>,
+    /// Entries of the store that are removed or completed already.
+    touched: BTreeSet<EntryId>,
 }
 
 impl<'a> Planning<'a> {
     fn new(store: &'a Store) -> Self {
         let plan = Plan { epoch: store.epoch(), steps: Vec::new(), outcomes: Vec::new(), batch: Batch::default() };
-        Self { store, plan, base: store.progress(), payloads: Vec::new() }
+        Self { store, plan, base: store.progress(), payloads: Vec::new(), touched: BTreeSet::new() }
     }
 
     /// The number that the next step gets.
@@ -161,41 +167,46 @@ impl<'a> Planning<'a> {
     }
 }
 
-/// An incoming entry in its place in the order.
-struct Candidate {
+/// An incoming entry in its place in the order. Small, because it is sorted.
+struct Candidate<'a> {
     number: usize,
-    incoming: Incoming,
+    entry: &'a SignedEntry,
     key: Box<[u8]>,
-    recency: Recency,
+    payload: Option<Vec<u8>>,
+    origin: Origin,
 }
 
-impl Candidate {
+impl Candidate<'_> {
     fn namespace(&self) -> &NamespaceId {
-        self.incoming.entry.entry.namespace_id()
+        self.entry.entry.namespace_id()
     }
 
     fn subspace(&self) -> &SubspaceId {
-        self.incoming.entry.entry.subspace_id()
+        self.entry.entry.subspace_id()
     }
 
-    fn is_below(&self, other: &Self) -> bool {
-        self.key.starts_with(&other.key) && self.subspace() == other.subspace() && self.namespace() == other.namespace()
+    fn recency(&self) -> Recency {
+        Recency::of(&self.entry.entry)
+    }
+
+    fn is_below(&self, other: &StoredEntry) -> bool {
+        self.key.starts_with(other.key()) && self.subspace() == other.subspace_id() && self.namespace() == other.namespace_id()
     }
 
     /// By key, the newest of a key first, and of equal entries one with a payload first.
-    fn order(&self) -> (&[u8; 32], &[u8; 32], &[u8], Reverse<Recency>, bool) {
-        let payload = self.incoming.payload.is_none();
-        (self.namespace().as_bytes(), self.subspace().as_bytes(), &self.key, Reverse(self.recency), payload)
+    fn cmp(&self, other: &Self) -> Ordering {
+        let place = |of: &Self| (*of.namespace().as_bytes(), *of.subspace().as_bytes());
+        let age = |of: &Self| (Reverse(of.recency()), of.payload.is_none(), of.number);
+        place(self).cmp(&place(other)).then_with(|| self.key.cmp(&other.key)).then_with(|| age(self).cmp(&age(other)))
     }
 }
 
-/// Whether the payload is the entry's.
-fn fits(incoming: &Incoming) -> bool {
-    let entry = &incoming.entry.entry;
-    let is_its = |payload: &Vec<u8>| {
+/// Whether the payload, if there is one, is the entry's.
+fn fits(entry: &SignedEntry, payload: Option<&[u8]>) -> bool {
+    let entry = &entry.entry;
+    payload.is_none_or(|payload| {
         payload.len() as u64 == entry.payload_length() && PayloadDigest::from_payload(payload) == *entry.payload_digest()
-    };
-    incoming.payload.as_ref().is_none_or(is_its)
+    })
 }
 
 /// What consecutive entries have in common, kept from one to the next.
@@ -209,7 +220,7 @@ struct Common {
 
 impl Common {
     /// The shared subspace; `known` is the store's, if it has this namespace.
-    fn subspace(&mut self, of: &Candidate, known: Option<&Namespace>) -> Arc<Subspace> {
+    fn subspace(&mut self, of: &Candidate<'_>, known: Option<&Namespace>) -> Arc<Subspace> {
         if let Some(same) = self.subspace.as_ref().filter(|last| last.id == *of.subspace() && *last.namespace == *of.namespace()) {
             return same.clone();
         }
@@ -224,8 +235,8 @@ impl Common {
         subspace
     }
 
-    fn capability(&mut self, of: &Candidate, known: Option<&Namespace>) -> Arc<WriteCapability> {
-        let own = &of.incoming.entry.capability;
+    fn capability(&mut self, of: &Candidate<'_>, known: Option<&Namespace>) -> Arc<WriteCapability> {
+        let own = &of.entry.capability;
         let same = |other: &&Arc<WriteCapability>| Arc::ptr_eq(own, other) || own == *other;
         let author = known.and_then(|known| known.authors.get(of.subspace().as_bytes()));
         let known = author.into_iter().flat_map(|author| &author.capabilities);
@@ -235,7 +246,7 @@ impl Common {
     }
 
     /// The recency of the store's deepest entry strictly above this path.
-    fn above(&mut self, of: &Candidate, known: &Namespace) -> Option<Recency> {
+    fn above(&mut self, of: &Candidate<'_>, known: &Namespace) -> Option<Recency> {
         let (_, parent) = of.key.split_last()?;
         let parent = &of.key[..parent.iter().rposition(|&byte| byte == 0).map_or(0, |end| end + 1)];
         if let Some((last, deepest)) = &self.parent {
@@ -256,33 +267,34 @@ enum Verdict<'a> {
     New(Option<Position>),
 }
 
-fn judge<'a>(candidate: &Candidate, known: Option<&'a Namespace>, common: &mut Common) -> Verdict<'a> {
+fn judge<'a>(candidate: &Candidate<'_>, known: Option<&'a Namespace>, common: &mut Common) -> Verdict<'a> {
     let Some(known) = known else { return Verdict::New(None) };
     let subspace = candidate.subspace().as_bytes();
     let place = known.index.find(Probe::at(subspace, &candidate.key));
     let same = known.index.get(place).filter(|held| held.stored.key() == &*candidate.key && held.stored.subspace_bytes() == subspace);
     match same {
-        Some(held) if held.stored.id() == candidate.incoming.entry.id => Verdict::Here(held),
-        Some(held) if held.stored.recency() > candidate.recency => Verdict::Obsolete,
-        None if common.above(candidate, known).is_some_and(|above| above > candidate.recency) => Verdict::Obsolete,
+        Some(held) if held.stored.id() == candidate.entry.id => Verdict::Here(held),
+        Some(held) if held.stored.recency() > candidate.recency() => Verdict::Obsolete,
+        None if common.above(candidate, known).is_some_and(|above| above > candidate.recency()) => Verdict::Obsolete,
         // If an entry is at the very path, it is the newest in the way.
         _ => Verdict::New(Some(place)),
     }
 }
 
 /// The store's entries at or below the candidate's path that it prunes, `place` being where it belongs.
-fn pruned_by<'a>(candidate: &Candidate, known: &'a Namespace, place: Position) -> Vec<&'a StoredEntry> {
+fn pruned_by<'a>(candidate: &Candidate<'_>, known: &'a Namespace, place: Position) -> Vec<&'a StoredEntry> {
     let (index, subspace) = (&known.index, candidate.subspace().as_bytes());
     let mut pruned = Vec::new();
     let is_below = |held: &Held| held.stored.key().starts_with(&candidate.key) && held.stored.subspace_bytes() == subspace;
     if index.get(place).is_some_and(is_below) {
         let run = Run { start: place, end: index.find(Probe::below(subspace, &candidate.key)) };
+        let recency = candidate.recency();
         let mut consider = |held: &'a Held| {
-            if held.stored.recency() < candidate.recency {
+            if held.stored.recency() < recency {
                 pruned.push(&held.stored);
             }
         };
-        index.visit(run, &Bounds::until(candidate.recency.timestamp), |piece| match piece {
+        index.visit(run, &Bounds::until(recency.timestamp), |piece| match piece {
             Piece::Block(block) => block.rows.iter().for_each(&mut consider),
             Piece::Row(row) => consider(row),
         });
@@ -295,32 +307,27 @@ impl Store {
     /// the hashing of payloads.
     pub fn plan(&self, incoming: Vec<Incoming>) -> Plan {
         let mut outcomes = vec![Outcome::PayloadMismatch; incoming.len()];
-        let candidate = |(number, incoming): (usize, Incoming)| {
-            let (key, recency) = (path_key(incoming.entry.entry.path()), Recency::of(&incoming.entry.entry));
-            Candidate { number, incoming, key, recency }
-        };
-        let mut candidates: Vec<_> = incoming.into_iter().enumerate().filter(|(_, incoming)| fits(incoming)).map(candidate).collect();
-        candidates.sort_by(|a, b| a.order().cmp(&b.order()));
+        let (entries, rest): (Vec<_>, Vec<_>) = incoming.into_iter().map(|one| (one.entry, (one.payload, one.origin))).unzip();
+        let whole = entries.iter().zip(rest).enumerate().filter(|(_, (entry, (payload, _)))| fits(entry, payload.as_deref()));
+        let candidate =
+            |(number, (entry, (payload, origin)))| Candidate { number, entry, key: path_key(entry.entry.path()), payload, origin };
+        let mut candidates: Vec<_> = whole.map(candidate).collect();
+        candidates.sort_by(Candidate::cmp);
 
         let mut planning = Planning::new(self);
         let mut common = Common::default();
         // The new entries at prefixes of the present path, the deepest last.
-        let mut above: Vec<Candidate> = Vec::new();
-        // Entries of the store that are removed or completed already.
-        let mut touched = BTreeSet::new();
-        for mut candidate in candidates {
+        let mut above: Vec<StoredEntry> = Vec::new();
+        for candidate in candidates {
             let number = candidate.number;
             while above.last().is_some_and(|last| !candidate.is_below(last)) {
                 above.pop();
             }
             outcomes[number] = match above.last() {
-                Some(last) if last.incoming.entry.id == candidate.incoming.entry.id => Outcome::AlreadyHere,
-                Some(last) if last.recency > candidate.recency => Outcome::Obsolete,
-                _ => planning.take(&mut candidate, &mut common, &mut touched),
+                Some(last) if last.id() == candidate.entry.id => Outcome::AlreadyHere,
+                Some(last) if last.recency() > candidate.recency() => Outcome::Obsolete,
+                _ => planning.take(candidate, &mut common, &mut above),
             };
-            if matches!(outcomes[number], Outcome::Inserted { .. }) {
-                above.push(candidate);
-            }
         }
         planning.finish(outcomes)
     }
@@ -358,33 +365,34 @@ impl Store {
 }
 
 impl Planning<'_> {
-    /// An entry that no other of the batch prunes.
-    fn take(&mut self, candidate: &mut Candidate, common: &mut Common, touched: &mut BTreeSet<EntryId>) -> Outcome {
+    /// An entry that no other of the batch prunes. If it is new, it is put on top of `above`.
+    fn take(&mut self, candidate: Candidate<'_>, common: &mut Common, above: &mut Vec<StoredEntry>) -> Outcome {
         let known = self.store.namespace(candidate.namespace());
-        let subspace = common.subspace(candidate, known);
-        let (place, payload, origin) = match judge(candidate, known, common) {
+        let subspace = common.subspace(&candidate, known);
+        let place = match judge(&candidate, known, common) {
             Verdict::Obsolete => return Outcome::Obsolete,
             Verdict::Here(held) => {
-                let payload = candidate.incoming.payload.take().filter(|payload| held.available < payload.len() as u64);
-                if let Some(payload) = payload.filter(|_| touched.insert(held.stored.id())) {
-                    self.extend(&held.stored, held.available, 0, payload, candidate.incoming.origin);
+                let payload = candidate.payload.filter(|payload| held.available < payload.len() as u64);
+                if let Some(payload) = payload.filter(|_| self.touched.insert(held.stored.id())) {
+                    self.extend(&held.stored, held.available, 0, payload, candidate.origin);
                 }
                 return Outcome::AlreadyHere;
             }
-            Verdict::New(place) => (place, candidate.incoming.payload.take().unwrap_or_default(), candidate.incoming.origin),
+            Verdict::New(place) => place,
         };
-        let id = candidate.incoming.entry.id;
-        let mut count = 0;
-        for old in known.zip(place).map(|(known, place)| pruned_by(candidate, known, place)).unwrap_or_default() {
-            if touched.insert(old.id()) {
+        let (id, origin, mut count) = (candidate.entry.id, candidate.origin, 0);
+        for old in known.zip(place).map(|(known, place)| pruned_by(&candidate, known, place)).unwrap_or_default() {
+            if self.touched.insert(old.id()) {
                 count += 1;
                 self.put(Change::Remove(old.id()));
                 self.step(Step::Prune { entry: old.clone(), by: id, origin });
             }
         }
-        let capability = common.capability(candidate, known);
-        let stored = StoredEntry::new(&candidate.incoming.entry, candidate.key.clone(), subspace, capability, self.next());
+        let capability = common.capability(&candidate, known);
+        let stored = StoredEntry::new(candidate.entry, candidate.key, subspace, capability, self.next());
+        let payload = candidate.payload.unwrap_or_default();
         let available = payload.len() as u64;
+        above.push(stored.clone());
         self.put(Change::Put(stored.clone()));
         if available > 0 {
             self.payloads.push(Change::Payload { id, offset: 0, bytes: payload });

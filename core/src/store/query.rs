@@ -65,13 +65,8 @@ impl Store {
     }
 
     /// The entries within the bounds that were inserted after this change and are still here: what a subscription that lagged reads.
-    pub fn entries_since(
-        &self,
-        namespace: &NamespaceId,
-        bounds: impl Into<Bounds>,
-        seen: ProgressId,
-    ) -> impl Iterator<Item = EntryRef<'_>> {
-        self.entries(namespace, bounds).filter(move |entry| entry.progress() > seen)
+    pub fn entries_since(&self, namespace: &NamespaceId, bounds: impl Into<Bounds>, seen: ProgressId) -> Entries<'_> {
+        Entries { seen, ..self.entries(namespace, bounds) }
     }
 }
 
@@ -80,6 +75,8 @@ pub struct Entries<'a> {
     index: Option<&'a Index>,
     bounds: Bounds,
     order: Order,
+    /// Entries up to this change are left out.
+    seen: ProgressId,
     /// What is left of the present run.
     run: Run,
     /// What is left besides, as places between which runs are looked for.
@@ -89,14 +86,14 @@ pub struct Entries<'a> {
 impl<'a> Entries<'a> {
     fn new(index: Option<&'a Index>, bounds: Bounds, order: Order, after: Option<&Cursor>) -> Self {
         let nothing = Run::default();
-        let Some(index) = index else { return Self { index, bounds, order, run: nothing, rest: nothing } };
+        let Some(index) = index else { return Self { index, bounds, order, seen: ProgressId::default(), run: nothing, rest: nothing } };
         let mut rest = index.runs(&bounds).rest();
         match (order, after) {
             (Order::Ascending, Some(at)) => rest.start = rest.start.max(index.find(Probe::after(&at.subspace, &at.key))),
             (Order::Descending, Some(at)) => rest.end = rest.end.min(index.find(Probe::at(&at.subspace, &at.key))),
             (_, None) => {}
         }
-        Self { index: Some(index), bounds, order, run: nothing, rest }
+        Self { index: Some(index), bounds, order, seen: ProgressId::default(), run: nothing, rest }
     }
 
     fn next_run(&mut self, index: &'a Index) -> Option<()> {
@@ -128,7 +125,7 @@ impl<'a> Iterator for Entries<'a> {
                         index.get(self.run.end)?
                     }
                 };
-                if self.bounds.includes_time(held.stored.micros()) {
+                if self.bounds.includes_time(held.stored.micros()) && held.stored.progress() > self.seen {
                     return Some(EntryRef::new(held));
                 }
             }

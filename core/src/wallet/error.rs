@@ -1,27 +1,26 @@
 //! Why the wallet refuses. One variant per rule, each naming what was wrong.
 
-use willow25::entry::{NamespaceId, SubspaceId};
-
 use super::secret::SecretError;
 use super::text::Hex;
 use super::ticket::TicketError;
 use crate::willow::MAX_DELEGATIONS;
 
 /// Why the wallet refuses: in each case the caller's argument, nothing has changed.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+/// Users and namespaces are named by the bytes of their ids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum WalletError {
     /// The secret of this user is not here.
-    #[error("no such user here: {}", Hex(.0.as_bytes()))]
-    NoSuchUser(SubspaceId),
+    #[error("no such user here: {}", Hex(.0))]
+    NoSuchUser([u8; 32]),
     /// Nothing is known of this namespace here.
-    #[error("no such namespace here: {}", Hex(.0.as_bytes()))]
-    NoSuchNamespace(NamespaceId),
+    #[error("no such namespace here: {}", Hex(.0))]
+    NoSuchNamespace([u8; 32]),
     /// There is no secret of this namespace here: it is communal, or somebody else's.
-    #[error("the secret of the namespace is not here: {}", Hex(.0.as_bytes()))]
-    NoNamespaceSecret(NamespaceId),
+    #[error("the secret of the namespace is not here: {}", Hex(.0))]
+    NoNamespaceSecret([u8; 32]),
     /// No capability lets the user write at the path.
-    #[error("the user {} holds no capability to write there", Hex(.0.as_bytes()))]
-    MayNotWrite(SubspaceId),
+    #[error("the user {} holds no capability to write there", Hex(.0))]
+    MayNotWrite([u8; 32]),
     /// No single capability of the user (or of any) covers what should be shared.
     #[error("no capability covers the area that should be shared")]
     MayNotShare,

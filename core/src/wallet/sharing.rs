@@ -127,12 +127,14 @@ impl Wallet {
             None => {
                 let receiver = ticket.read.receiver();
                 if self.user_secret(receiver).is_none() || user.is_some_and(|user| user != receiver) {
-                    return Err(TicketError::ForAnotherUser(receiver.clone()).into());
+                    return Err(TicketError::ForAnotherUser(receiver.to_bytes()).into());
                 }
                 (receiver.clone(), Arc::clone(&ticket.read), ticket.write.clone())
             }
             Some(link) => {
-                if ticket.read.delegations().len() >= MAX_DELEGATIONS {
+                // Before a user is made: an error changes nothing.
+                let longest = ticket.write.as_ref().map_or(0, |write| write.delegations().len()).max(ticket.read.delegations().len());
+                if longest >= MAX_DELEGATIONS {
                     return Err(WalletError::TooManyDelegations);
                 }
                 let user = self.some_user(user, random)?;

@@ -124,7 +124,7 @@ impl Wallet {
     }
 
     pub(super) fn secret_of(&self, user: &SubspaceId) -> Result<&SubspaceSecret, WalletError> {
-        self.user_secret(user).ok_or_else(|| WalletError::NoSuchUser(user.clone()))
+        self.user_secret(user).ok_or_else(|| WalletError::NoSuchUser(user.to_bytes()))
     }
 
     /// Makes a namespace and gives `owner` capabilities for all of it (communal: for their subspace).
@@ -212,7 +212,7 @@ impl Wallet {
     }
 
     pub(super) fn must_know(&self, namespace: &NamespaceId) -> Result<(), WalletError> {
-        if self.knows(namespace) { Ok(()) } else { Err(WalletError::NoSuchNamespace(namespace.clone())) }
+        if self.knows(namespace) { Ok(()) } else { Err(WalletError::NoSuchNamespace(namespace.to_bytes())) }
     }
 
     /// The capabilities held, those to read first; of one namespace, or of all.
@@ -262,7 +262,7 @@ impl Wallet {
             .filter(|(_, area)| area.subspace().is_none_or(|subspace| subspace == user) && path.is_prefixed_by(area.path()))
             .max_by_key(|(_, area)| area.times().is_full())
             .map(|(capability, _)| (Arc::clone(capability), secret))
-            .ok_or_else(|| WalletError::MayNotWrite(user.clone()))
+            .ok_or_else(|| WalletError::MayNotWrite(user.to_bytes()))
     }
 
     /// The secret of a user as text: whoever reads it can be that user.
@@ -280,7 +280,7 @@ impl Wallet {
     pub fn export_namespace(&self, namespace: &NamespaceId) -> Result<String, WalletError> {
         self.must_know(namespace)?;
         let secret = self.namespaces.iter().find(|known| known.id == *namespace).and_then(|known| known.secret.clone());
-        secret.map(|secret| Secret::Namespace(secret).to_text()).ok_or_else(|| WalletError::NoNamespaceSecret(namespace.clone()))
+        secret.map(|secret| Secret::Namespace(secret).to_text()).ok_or_else(|| WalletError::NoNamespaceSecret(namespace.to_bytes()))
     }
 
     /// Adds what a text from [`export_user`](Self::export_user) or [`export_namespace`](Self::export_namespace) holds.

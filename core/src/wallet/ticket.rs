@@ -45,7 +45,7 @@ pub struct Ticket {
 }
 
 /// Why a ticket cannot be used.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TicketError {
     /// It is something else.
     #[error("the text is no ticket: it should start with {WORD}{VERSION}-")]
@@ -69,8 +69,8 @@ pub enum TicketError {
     #[error("the parts of the ticket do not belong together")]
     Inconsistent,
     /// It was made for a user whose secret is not here.
-    #[error("the ticket is for another user: {}", Hex(.0.as_bytes()))]
-    ForAnotherUser(SubspaceId),
+    #[error("the ticket is for another user: {}", Hex(.0))]
+    ForAnotherUser([u8; 32]),
 }
 
 impl Ticket {

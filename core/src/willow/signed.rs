@@ -12,7 +12,7 @@ use willow25::{
 };
 
 use super::{
-    cap_cache::{CapCache, encode_write_capability},
+    cap_cache::{CapCache, MAX_DELEGATIONS, encode_write_capability},
     codec::{DecodeError, Reader, Writer},
     entry_codec::{LIKELY_LEN, decode_entry, encode_entry},
     fingerprint::EntryId,
@@ -63,6 +63,9 @@ pub enum SignError {
     /// The secret is not that of the capability's receiver.
     #[error("the secret is not that of the capability's receiver")]
     WrongSecret,
+    /// The capability has more delegations than peers accept.
+    #[error("the capability has more than {MAX_DELEGATIONS} delegations, which no peer accepts")]
+    TooManyDelegations,
 }
 
 impl SignedEntry {
@@ -74,13 +77,16 @@ impl SignedEntry {
     /// Signs an entry of one's own.
     ///
     /// # Errors
-    /// If `capability` does not include `entry`, or if `secret` is not its receiver's.
+    /// If `capability` does not include `entry` or has too many delegations, or if `secret` is not its receiver's.
     pub fn sign(entry: Entry, capability: Arc<WriteCapability>, secret: &SubspaceSecret) -> Result<Self, SignError> {
         if secret.corresponding_subspace_id() != *capability.receiver() {
             return Err(SignError::WrongSecret);
         }
         if !capability.includes(&entry) {
             return Err(SignError::NotGranted);
+        }
+        if capability.delegations().len() > MAX_DELEGATIONS {
+            return Err(SignError::TooManyDelegations);
         }
         let mut message = Writer::with_capacity(LIKELY_LEN);
         encode_entry(&mut message, &entry);

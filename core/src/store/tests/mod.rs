@@ -1,1 +1,18 @@
-//! Tests of the store.
+//! Tests of the store as a whole; `model` compares it with a naive one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod backends;
+mod events;
+mod join;
+mod model;
+mod ranges;
+
+use std::task::{Context, Poll, Waker};
+
+/// The result of a future that never has to wait.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("a future of the core waits for something"),
+    }
+}

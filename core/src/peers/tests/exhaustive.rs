@@ -1,0 +1,179 @@
+//! Two machines, a few dials, every order of every message, report and submission, with and without silent losses.
+//!
+//! Time passes only when nothing else can happen. Without a fault no live connection may be closed, and both machines must end
+//! on the same one; with losses they must end there too.
+
+use std::collections::BTreeSet;
+
+use super::world::{Rules, Step, World};
+use crate::Mode;
+use crate::peers::{AcceptPolicy, Input, ReconnectPolicy};
+
+/// What may happen how often, at any moment.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Budget {
+    /// Connections lost in silence.
+    losses: u8,
+    /// Deadlines that pass although something is still under way.
+    early: u8,
+    /// Nodes that lose everything and start again.
+    reloads: u8,
+    /// Intents that are closed.
+    closes: u8,
+}
+
+struct Scenario {
+    accept: AcceptPolicy,
+    /// What each node submits, in this order, at any time.
+    submit: [&'static [Mode]; 2],
+    budget: Budget,
+    max_dials: u32,
+    /// Reports wait in a queue of their own.
+    slow_reports: bool,
+}
+
+const SIMPLE: Scenario = Scenario {
+    accept: AcceptPolicy::Everyone,
+    submit: [LIVE, LIVE],
+    budget: Budget { losses: 0, early: 0, reloads: 0, closes: 0 },
+    max_dials: 3,
+    slow_reports: false,
+};
+
+#[derive(Clone)]
+struct Branch {
+    world: World,
+    submitted: [usize; 2],
+    budget: Budget,
+}
+
+/// Explores everything and returns how many states there were.
+fn explore(scenario: &Scenario) -> usize {
+    let no_kills = scenario.budget == Budget::default();
+    let rules = Rules { accept: scenario.accept, direct: !scenario.slow_reports, no_kills };
+    let mut seen = BTreeSet::new();
+    let mut ends = 0;
+    let mut stack = vec![Branch { world: World::new(2, rules), submitted: [0, 0], budget: scenario.budget }];
+    while let Some(branch) = stack.pop() {
+        if branch.world.dials > scenario.max_dials || !seen.insert((branch.world.fingerprint(), branch.submitted, branch.budget)) {
+            continue;
+        }
+        let before = stack.len();
+        for step in branch.world.enabled() {
+            let mut next = branch.clone();
+            next.world.take(step);
+            stack.push(next);
+        }
+        if stack.len() == before && branch.world.next_time().is_some() {
+            let mut next = branch.clone();
+            next.world.take(Step::Time);
+            stack.push(next);
+        }
+        let moving = stack.len() > before;
+        let waiting = (0..2).any(|node| branch.submitted[node] < scenario.submit[node].len());
+        if !moving && !waiting {
+            check_end(&branch);
+            ends += 1;
+        }
+        disturb(&branch, scenario, &mut stack);
+    }
+    eprintln!("{} states, {ends} ends", seen.len());
+    assert!(ends > 0, "no run ended");
+    seen.len()
+}
+
+/// What users and the world may do at any time.
+fn disturb(branch: &Branch, scenario: &Scenario, stack: &mut Vec<Branch>) {
+    for node in 0..2 {
+        if let Some(&mode) = scenario.submit[node].get(branch.submitted[node]) {
+            let mut next = branch.clone();
+            next.submitted[node] += 1;
+            next.world.submit(node, 1 - node, mode, ReconnectPolicy::ALWAYS);
+            stack.push(next);
+        }
+    }
+    let mut fork = |allowed: u8, spend: fn(&mut Budget), act: &dyn Fn(&mut World)| {
+        if allowed > 0 {
+            let mut next = branch.clone();
+            spend(&mut next.budget);
+            act(&mut next.world);
+            stack.push(next);
+        }
+    };
+    for conn in branch.world.alive() {
+        fork(branch.budget.losses, |budget| budget.losses -= 1, &|world| world.kill(conn));
+    }
+    if branch.world.next_time().is_some() {
+        fork(branch.budget.early, |budget| budget.early -= 1, &|world| world.take(Step::Time));
+    }
+    for node in 0..2 {
+        fork(branch.budget.reloads, |budget| budget.reloads -= 1, &|world| world.reload(node));
+        for intent in branch.world.unsettled(node) {
+            fork(branch.budget.closes, |budget| budget.closes -= 1, &|world| world.input(node, Input::CloseIntent { intent }));
+        }
+    }
+}
+
+fn check_end(branch: &Branch) {
+    let world = &branch.world;
+    let unsettled: Vec<_> = (0..2).flat_map(|node| world.unsettled(node).into_iter().map(move |intent| (node, intent))).collect();
+    for &(node, intent) in &unsettled {
+        assert_eq!(world.nodes[node].modes[&intent], Mode::Live, "{intent:?} is stuck");
+    }
+    if unsettled.is_empty() {
+        assert!(world.nodes.iter().all(|node| node.manager.is_empty()), "something is left");
+        assert!(world.open().is_empty());
+    } else {
+        assert!(world.together(0, 1), "apart: {:?} {:?}", world.nodes[0].manager.peers(), world.nodes[1].manager.peers());
+    }
+}
+
+const LIVE: &[Mode] = &[Mode::Live];
+const BOTH: &[Mode] = &[Mode::Live, Mode::Once];
+
+#[test]
+fn every_order_of_a_simultaneous_open_without_fault() {
+    assert!(explore(&SIMPLE) > 40);
+    assert!(explore(&Scenario { slow_reports: true, ..SIMPLE }) > 100);
+    assert!(explore(&Scenario { submit: [BOTH, BOTH], ..SIMPLE }) > 100);
+}
+
+#[test]
+fn every_order_with_handlers_that_say_yes_or_no() {
+    assert!(explore(&Scenario { accept: AcceptPolicy::AskHandler, ..SIMPLE }) > 100);
+    assert!(explore(&Scenario { accept: AcceptPolicy::AskHandler, submit: [BOTH, LIVE], slow_reports: true, ..SIMPLE }) > 100);
+}
+
+#[test]
+fn every_order_of_once_intents() {
+    assert!(explore(&Scenario { submit: [&[Mode::Once, Mode::Once], &[Mode::Once]], ..SIMPLE }) > 1000);
+}
+
+#[test]
+fn every_order_with_two_losses() {
+    let budget = Budget { losses: 2, ..Budget::default() };
+    assert!(explore(&Scenario { budget, max_dials: 5, ..SIMPLE }) > 1000);
+    assert!(explore(&Scenario { budget, max_dials: 5, slow_reports: true, ..SIMPLE }) > 1000);
+}
+
+#[test]
+fn every_order_with_an_early_deadline_a_reload_a_loss_or_a_close() {
+    let none = Budget::default();
+    for budget in [
+        Budget { losses: 1, early: 1, ..none },
+        Budget { reloads: 1, early: 1, ..none },
+        Budget { losses: 1, reloads: 1, ..none },
+        Budget { early: 1, closes: 1, ..none },
+    ] {
+        assert!(explore(&Scenario { budget, max_dials: 4, ..SIMPLE }) > 300);
+    }
+}
+
+#[test]
+#[ignore = "1.3 million states take a minute and a half"]
+fn every_order_with_all_of_these_at_once() {
+    let budget = Budget { losses: 1, early: 1, reloads: 1, closes: 1 };
+    assert!(explore(&Scenario { budget, max_dials: 4, ..SIMPLE }) > 1_000_000);
+    let budget = Budget { early: 1, reloads: 1, ..Budget::default() };
+    assert!(explore(&Scenario { budget, max_dials: 4, accept: AcceptPolicy::AskHandler, ..SIMPLE }) > 10_000);
+}

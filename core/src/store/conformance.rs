@@ -1,0 +1,216 @@
+//! What every backend must do, as one suite that each of them runs in its real environment.
+//!
+//! [`run`] takes a function that gives an **empty** backend each time, and optionally one that opens the same storage again. It panics
+//! with what went wrong. Nothing here waits for time or spawns anything, so it runs in a browser as well.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+
+use super::{
+    Backend, Batch, Change, Durability, LoadCursor, ProgressId, StorageError, Store, StoredEntry,
+    fixture::{Author, namespace, path},
+};
+use crate::willow::EntryId;
+
+/// Runs all of the suite. `empty` gives a new, empty backend; `reopen` closes one and opens its storage again (for a backend in
+/// memory: gives it back).
+///
+/// # Panics
+/// If the backend does not conform.
+pub async fn run<B: Backend>(empty: impl AsyncFn() -> B, reopen: impl AsyncFn(B) -> B) {
+    empty_storage_is_empty(&empty().await).await;
+    let backend = empty().await;
+    keeps_entries_and_payloads(&backend).await;
+    keeps_entries_and_payloads_after(&reopen(backend).await).await;
+    a_batch_is_one(&empty().await).await;
+    a_batch_twice_is_once(&empty().await).await;
+    payloads_belong_to_entries(&empty().await).await;
+    payload_reads_are_clipped(&empty().await).await;
+    removal_is_complete(&empty().await).await;
+    notes_are_kept(&empty().await).await;
+    loads_in_parts(&empty().await).await;
+    closed_is_closed(&empty().await).await;
+}
+
+/// Entries as a store would hand them to a backend, with their payloads.
+fn entries(count: usize) -> Vec<(StoredEntry, Vec<u8>)> {
+    let namespace = namespace(2);
+    let author = Author::new(&namespace, 1);
+    let payloads: Vec<Vec<u8>> = (0..count).map(|i| format!("payload {i}").repeat(1 + i % 7).into_bytes()).collect();
+    let written =
+        payloads.iter().enumerate().map(|(i, payload)| author.writes(&path(&["conformance", &format!("{i:05}")]), 7, payload)).collect();
+    let changes = Store::new().plan(written).take_batch().changes;
+    let puts = changes.into_iter().filter_map(|change| if let Change::Put(entry) = change { Some(entry) } else { None });
+    puts.zip(payloads).collect()
+}
+
+fn batch(changes: Vec<Change>, progress: u64) -> Batch {
+    Batch { changes, progress: ProgressId(progress), durability: Durability::Strict }
+}
+
+fn bytes(id: EntryId, offset: u64, bytes: &[u8]) -> Change {
+    Change::Payload { id, offset, bytes: bytes.to_vec() }
+}
+
+fn note(name: &str, value: Option<&[u8]>) -> Change {
+    Change::Note { name: name.to_owned(), value: value.map(<[u8]>::to_vec) }
+}
+
+/// Everything that is stored.
+async fn load(backend: &impl Backend) -> (BTreeMap<EntryId, (StoredEntry, u64)>, BTreeMap<String, Vec<u8>>, ProgressId) {
+    let (mut entries, mut notes, mut progress) = (BTreeMap::new(), BTreeMap::new(), ProgressId::default());
+    let mut next = Some(LoadCursor::default());
+    while let Some(from) = next {
+        let chunk = backend.load(from).await.unwrap();
+        for (entry, available) in chunk.entries {
+            assert!(entries.insert(entry.id(), (entry, available)).is_none(), "an entry was loaded twice");
+        }
+        notes.extend(chunk.notes);
+        progress = progress.max(chunk.progress);
+        next = chunk.next;
+    }
+    (entries, notes, progress)
+}
+
+fn assert_same(stored: &StoredEntry, expected: &StoredEntry) {
+    assert_eq!(stored.signed(), expected.signed());
+    assert_eq!((stored.id(), stored.progress()), (expected.id(), expected.progress()));
+}
+
+async fn empty_storage_is_empty(backend: &impl Backend) {
+    let (entries, notes, progress) = load(backend).await;
+    assert!(entries.is_empty() && notes.is_empty());
+    assert_eq!(progress, ProgressId::default());
+    let usage = backend.usage().await.unwrap();
+    assert_eq!((usage.entries, usage.payload_bytes), (0, 0));
+}
+
+async fn keeps_entries_and_payloads(backend: &impl Backend) {
+    for (number, (entry, payload)) in (1..).zip(entries(3)) {
+        let half = payload.len() / 2;
+        backend.commit(batch(vec![Change::Put(entry.clone()), bytes(entry.id(), 0, &payload[..half])], number)).await.unwrap();
+    }
+    keeps_entries_and_payloads_after(backend).await;
+}
+
+async fn keeps_entries_and_payloads_after(backend: &impl Backend) {
+    let (kept, _, progress) = load(backend).await;
+    assert_eq!(progress, ProgressId(3));
+    assert_eq!(kept.len(), 3);
+    for (entry, payload) in entries(3) {
+        let half = payload.len() / 2;
+        let (stored, available) = &kept[&entry.id()];
+        assert_same(stored, &entry);
+        assert_eq!(*available, half as u64);
+        assert_eq!(backend.read_payload(&entry.id(), 0, u64::MAX).await.unwrap(), payload[..half]);
+    }
+}
+
+async fn a_batch_is_one(backend: &impl Backend) {
+    let known = entries(3);
+    let [(first, payload), (second, _), (third, _)] = &known[..] else { panic!("three entries") };
+    backend.commit(batch(vec![Change::Put(first.clone()), bytes(first.id(), 0, payload), note("a", Some(b"1"))], 1)).await.unwrap();
+    let bad = [bytes(third.id(), 0, b"without its entry"), bytes(second.id(), 1, b"after a gap")];
+    for misfit in bad {
+        let changes = vec![Change::Remove(first.id()), Change::Put(second.clone()), note("a", None), misfit];
+        assert!(matches!(backend.commit(batch(changes, 9)).await, Err(StorageError::Misfit(_))));
+        let (kept, notes, progress) = load(backend).await;
+        assert_eq!(kept.keys().copied().collect::<Vec<_>>(), [first.id()]);
+        assert_eq!(kept[&first.id()].1, payload.len() as u64);
+        assert_eq!((notes.get("a").map(Vec::as_slice), progress), (Some(&b"1"[..]), ProgressId(1)));
+    }
+}
+
+async fn a_batch_twice_is_once(backend: &impl Backend) {
+    let (entry, payload) = entries(1).remove(0);
+    let changes = vec![Change::Put(entry.clone()), bytes(entry.id(), 0, &payload[..2]), bytes(entry.id(), 2, &payload[2..])];
+    for _ in 0..2 {
+        backend.commit(batch(changes.clone(), 1)).await.unwrap();
+        assert_eq!(backend.read_payload(&entry.id(), 0, 1000).await.unwrap(), payload);
+    }
+    // Bytes that overlap what is there leave it as it is.
+    backend.commit(batch(vec![bytes(entry.id(), 1, b"??")], 2)).await.unwrap();
+    assert_eq!(backend.read_payload(&entry.id(), 0, 1000).await.unwrap(), payload);
+    let removal = batch(vec![Change::Remove(entry.id())], 3);
+    backend.commit(removal.clone()).await.unwrap();
+    backend.commit(removal).await.unwrap();
+    // The greatest progress stays.
+    backend.commit(batch(vec![], 2)).await.unwrap();
+    let (kept, _, progress) = load(backend).await;
+    assert_eq!((kept.len(), progress), (0, ProgressId(3)));
+}
+
+async fn payloads_belong_to_entries(backend: &impl Backend) {
+    let namespace = namespace(2);
+    let author = Author::new(&namespace, 1);
+    let changes =
+        Store::new().plan(vec![author.writes(&path(&["a"]), 1, b"secret"), author.sends(&path(&["b"]), 1, b"secret")]).take_batch();
+    backend.commit(changes.clone()).await.unwrap();
+    let (kept, ..) = load(backend).await;
+    for (entry, available) in kept.values() {
+        let payload = backend.read_payload(&entry.id(), 0, 100).await.unwrap();
+        let expected: &[u8] = if entry.path() == path(&["a"]) { b"secret" } else { b"" };
+        assert_eq!((payload.as_slice(), *available), (expected, expected.len() as u64));
+    }
+}
+
+async fn payload_reads_are_clipped(backend: &impl Backend) {
+    let (entry, payload) = entries(1).remove(0);
+    backend.commit(batch(vec![Change::Put(entry.clone()), bytes(entry.id(), 0, &payload)], 1)).await.unwrap();
+    let end = payload.len() as u64;
+    for (offset, len) in [(0, 0), (0, 3), (2, 3), (0, end), (1, u64::MAX), (end - 1, 9), (end, 9), (end + 1, 9), (u64::MAX, u64::MAX)] {
+        let from = usize::try_from(offset.min(end)).unwrap();
+        let to = usize::try_from(offset.saturating_add(len).min(end)).unwrap();
+        assert_eq!(backend.read_payload(&entry.id(), offset, len).await.unwrap(), payload[from..to], "{offset} {len}");
+    }
+    assert_eq!(backend.read_payload(&EntryId([9; 32]), 0, 9).await.unwrap(), b"");
+}
+
+async fn removal_is_complete(backend: &impl Backend) {
+    let known = entries(4);
+    let put = known.iter().flat_map(|(entry, payload)| [Change::Put(entry.clone()), bytes(entry.id(), 0, payload)]);
+    backend.commit(batch(put.collect(), 4)).await.unwrap();
+    let total: u64 = known.iter().map(|(_, payload)| payload.len() as u64).sum();
+    let usage = backend.usage().await.unwrap();
+    assert_eq!((usage.entries, usage.payload_bytes), (4, total));
+
+    let (gone, bytes_gone) = &known[1];
+    backend.commit(batch(vec![Change::Remove(gone.id())], 5)).await.unwrap();
+    assert_eq!(backend.read_payload(&gone.id(), 0, 100).await.unwrap(), b"");
+    let usage = backend.usage().await.unwrap();
+    assert_eq!((usage.entries, usage.payload_bytes), (3, total - bytes_gone.len() as u64));
+    // Put again, it comes without its payload; also within one batch.
+    backend.commit(batch(vec![Change::Put(gone.clone())], 6)).await.unwrap();
+    let (first, _) = &known[0];
+    backend.commit(batch(vec![Change::Remove(first.id()), Change::Put(first.clone())], 7)).await.unwrap();
+    let (kept, ..) = load(backend).await;
+    assert_eq!((kept.len(), kept[&gone.id()].1, kept[&first.id()].1), (4, 0, 0));
+}
+
+async fn notes_are_kept(backend: &impl Backend) {
+    backend.commit(batch(vec![note("a", Some(b"1")), note("b", Some(b"")), note("c", Some(b"3"))], 0)).await.unwrap();
+    backend.commit(batch(vec![note("a", Some(b"2")), note("c", None), note("d", None)], 0)).await.unwrap();
+    let (_, notes, _) = load(backend).await;
+    assert_eq!(notes, BTreeMap::from([("a".to_owned(), b"2".to_vec()), ("b".to_owned(), vec![])]));
+}
+
+async fn loads_in_parts(backend: &impl Backend) {
+    let known = entries(2500);
+    for part in known.chunks(500) {
+        backend.commit(batch(part.iter().map(|(entry, _)| Change::Put(entry.clone())).collect(), 1)).await.unwrap();
+    }
+    backend.commit(batch(vec![note("once", Some(b"only"))], 2)).await.unwrap();
+    let (kept, notes, _) = load(backend).await;
+    assert_eq!((kept.len(), notes.len()), (known.len(), 1));
+    known.iter().for_each(|(entry, _)| assert_same(&kept[&entry.id()].0, entry));
+}
+
+async fn closed_is_closed(backend: &impl Backend) {
+    let (entry, _) = entries(1).remove(0);
+    backend.close().await.unwrap();
+    backend.close().await.unwrap();
+    assert_eq!(backend.commit(batch(vec![Change::Put(entry.clone())], 1)).await, Err(StorageError::Closed));
+    assert_eq!(backend.load(LoadCursor::default()).await, Err(StorageError::Closed));
+    assert_eq!(backend.read_payload(&entry.id(), 0, 1).await, Err(StorageError::Closed));
+    assert_eq!(backend.usage().await, Err(StorageError::Closed));
+}

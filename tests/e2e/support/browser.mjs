@@ -1,0 +1,45 @@
+// Chromium, one profile per call, and pages that fail their test on any error that they did not expect.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { chromiumPath, site } from "./environment.mjs";
+
+const ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"];
+
+/** A browser with a fresh profile of its own, which is removed when it closes. */
+export async function openProfile(options = {}) {
+  const folder = await mkdtemp(join(tmpdir(), "osier-profile-"));
+  const context = await chromium.launchPersistentContext(folder, { executablePath: chromiumPath(), headless: true, args: ARGUMENTS, ...options });
+  const version = context.browser()?.version() ?? "";
+  return {
+    context,
+    version: `Chromium ${version}`.trim(),
+    async close() {
+      await context.close();
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+/**
+ * A page of the profile. `errors` collects what went wrong in it: exceptions, unhandled rejections, console errors, except those
+ * that match `expected` (a browser logs a failed WebSocket by itself, for example).
+ */
+export async function openPage(profile, path, { expected } = {}) {
+  const page = await profile.context.newPage();
+  const errors = [];
+  const note = (text) => expected?.test(text) || errors.push(text);
+  page.on("pageerror", (error) => note(`uncaught: ${error.message}`));
+  page.on("console", (message) => message.type() === "error" && note(`console: ${message.text()} (${message.location().url})`));
+  page.on("crash", () => errors.push("the page crashed"));
+  await page.goto(new URL(path, site()).href);
+  return { page, errors };
+}
+
+/** A page with `harness` and `osier` ready. */
+export async function openHarness(profile, options) {
+  const opened = await openPage(profile, "e2e/harness.html", options);
+  await opened.page.waitForFunction(() => globalThis.harness !== undefined);
+  return opened;
+}
