@@ -5,7 +5,7 @@ use std::rc::Rc;
 use osier_core::{
     payload::PayloadHasher,
     store::{Bounds, Cursor, Incoming, Order, Origin, Outcome, StoreEvent as CoreEvent, SubscriptionId},
-    willow::{SignedEntry, time, verify_one},
+    willow::{Coordinatelike as _, SignedEntry, time, verify_one},
 };
 use willow25::prelude::{Area, Entry, NamespaceId, Timestamp};
 
@@ -40,7 +40,7 @@ pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetReq
     let mut hasher = PayloadHasher::new();
     hasher.push(&payload);
     let hashed = hasher.finish();
-    let digest = hashed.digest;
+    let (digest, length) = (hashed.digest.clone(), hashed.length);
     let mut written = None;
     let outcomes = node
         .storage
@@ -56,8 +56,8 @@ pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetReq
                 .subspace_id(user.clone())
                 .path(path.clone())
                 .timestamp(Timestamp::from(timestamp))
-                .payload_digest(digest)
-                .payload_length(hashed.length)
+                .payload_digest(digest.clone())
+                .payload_length(length)
                 .build();
             let signed = SignedEntry::sign(entry, capability, secret).map_err(|error| Error::NotAuthorised { reason: error.to_string() })?;
             written = Some((signed.id, timestamp));
@@ -77,9 +77,9 @@ pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetReq
         subspace: user,
         path,
         timestamp,
-        payload_length: hashed.length,
-        payload_digest: digest.into_bytes(),
-        available: hashed.length,
+        payload_length: length,
+        payload_digest: hashed.digest.into_bytes(),
+        available: length,
         id: id.0,
     };
     Ok(SetOutcome { entry, pruned })
@@ -89,7 +89,7 @@ pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetReq
 pub(super) async fn ingest(node: Rc<Inner>, bytes: Vec<u8>) -> Result<bool, Error> {
     let unverified =
         SignedEntry::from_bytes(&bytes, &mut node.storage.capabilities()).map_err(|error| Error::invalid_argument("entry", error))?;
-    if u64::from(unverified.entry.wdm_timestamp()) > latest_allowed(node.options.max_future_micros) {
+    if u64::from(unverified.entry.timestamp()) > latest_allowed(node.options.max_future_micros) {
         return Err(Error::TimestampTooFarAhead);
     }
     let entry = verify_one(unverified).map_err(|error| Error::InvalidSignature { reason: error.to_string() })?;

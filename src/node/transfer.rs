@@ -97,7 +97,7 @@ impl Download<'_> {
     }
 
     async fn next(&mut self) -> Result<Option<Vec<u8>>, FetchFailure> {
-        self.reply.next().await.map_err(|StreamBroken::GivenUp | StreamBroken::Connection(_)| FetchFailure::Broken)
+        self.reply.next().await.map_err(|_| FetchFailure::Broken)
     }
 
     /// Verifies bytes and stores them when they are many.
