@@ -12,7 +12,7 @@ use std::{
 
 use osier_core::{
     store::{BlockSums, Incoming, Origin, Store},
-    willow::{Area, Entry, FingerprintKey, NamespaceId, Path, Range3d, SignedEntry, SubspaceSecret, WriteCapability},
+    willow::{Area, Entry, FingerprintKey, Keylike, NamespaceId, Path, Range3d, SignedEntry, SubspaceSecret, WriteCapability},
 };
 
 /// Counts the bytes that are allocated.
@@ -84,6 +84,13 @@ impl Author {
 fn main() {
     let namespace = NamespaceId::from_bytes(&[2; 32]);
     let authors: Vec<_> = (1..=10).map(|seed| Author::new(&namespace, seed)).collect();
+    let mut fresh: Vec<_> = (0..5000).map(|i| authors[0].entry(i, 1)).collect();
+    fresh.sort_by(|a, b| a.entry.entry.path().cmp(b.entry.entry.path()));
+    for name in ["plan of 5,000 entries of one author, in order, into nothing", "the same again"] {
+        let incoming = fresh.clone();
+        drop(once(name, || Store::new().plan(incoming)));
+    }
+
     let entry = |i: u32| authors[i as usize % authors.len()].entry(i, u64::from(i));
     let mut store = Store::new();
 

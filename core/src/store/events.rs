@@ -75,18 +75,23 @@ pub enum StoreEvent {
         origin: Origin,
     },
     /// All entries in an area, and their payloads, were removed from this store only.
-    Forgotten {
-        /// The number of the change.
-        progress: ProgressId,
-        /// Which namespace.
-        namespace: NamespaceId,
-        /// Which area of it.
-        area: Area,
-        /// How many entries.
-        count: u64,
-    },
+    Forgotten(Box<Forgotten>),
     /// The subscription fell behind: changes up to `now` may be missing. It goes on with what follows `now`.
     Lagged(Lagged),
+}
+
+/// The entries of an area that were removed from this store only. One change however many there are: a large one does not push
+/// everything else out of the history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Forgotten {
+    /// The number of the change.
+    pub progress: ProgressId,
+    /// Which namespace.
+    pub namespace: NamespaceId,
+    /// Which area of it.
+    pub area: Area,
+    /// How many entries.
+    pub count: u64,
 }
 
 impl StoreEvent {
@@ -94,10 +99,8 @@ impl StoreEvent {
     #[must_use]
     pub fn progress(&self) -> ProgressId {
         match self {
-            Self::Inserted { progress, .. }
-            | Self::Pruned { progress, .. }
-            | Self::Payload { progress, .. }
-            | Self::Forgotten { progress, .. } => *progress,
+            Self::Inserted { progress, .. } | Self::Pruned { progress, .. } | Self::Payload { progress, .. } => *progress,
+            Self::Forgotten(forgotten) => forgotten.progress,
             Self::Lagged(lagged) => lagged.now,
         }
     }
@@ -107,7 +110,7 @@ impl StoreEvent {
             Self::Inserted { entry, .. } | Self::Pruned { entry, .. } | Self::Payload { entry, .. } => {
                 entry.namespace_id() == namespace && bounds.includes(entry.subspace_bytes(), entry.key(), entry.micros())
             }
-            Self::Forgotten { namespace: of, area, .. } => of == namespace && bounds.overlaps(&area.into()),
+            Self::Forgotten(forgotten) => forgotten.namespace == *namespace && bounds.overlaps(&(&forgotten.area).into()),
             Self::Lagged(_) => true,
         }
     }

@@ -52,7 +52,7 @@ use willow25::prelude::{Area, NamespaceId, WriteCapability};
 
 pub use crate::SessionId;
 pub use backend::{Backend, Batch, Change, Chunk, Durability, LoadCursor, StorageError, Usage};
-pub use events::{HISTORY, Lagged, Origin, ProgressId, StoreEvent, SubscriptionId};
+pub use events::{Forgotten, HISTORY, Lagged, Origin, ProgressId, StoreEvent, SubscriptionId};
 pub use faulty::{Fault, FaultyBackend};
 pub use key::{Bounds, Cursor};
 pub use memory::MemoryBackend;
@@ -215,13 +215,12 @@ impl Store {
                 let total = entry.payload_length();
                 self.events.push(|progress| StoreEvent::Payload { progress, entry, available, total, origin });
             }
-            Step::Forget { namespace, area, entries } => {
-                let count = entries.len() as u64;
-                if let Some(of) = self.namespaces.get_mut(&namespace) {
+            Step::Forget { what, entries } => {
+                if let Some(of) = self.namespaces.get_mut(&what.namespace) {
                     entries.into_iter().for_each(|entry| of.remove(&entry));
                     of.authors.retain(|_, author| Arc::strong_count(&author.subspace) > 1);
                 }
-                self.events.push(|progress| StoreEvent::Forgotten { progress, namespace, area, count });
+                self.events.push(|_| StoreEvent::Forgotten(what));
             }
         }
     }

@@ -17,7 +17,7 @@ use willow25::prelude::{Area, Entrylike, Keylike, NamespaceId, Namespaced, Path,
 use super::{
     Namespace, Store,
     backend::{Batch, Change, Durability},
-    events::{Origin, ProgressId},
+    events::{Forgotten, Origin, ProgressId},
     index::{Piece, Position, Run},
     key::{Bounds, path_key},
     row::{EntryRef, Held, Probe, Recency, StoredEntry, Subspace},
@@ -79,7 +79,7 @@ pub(crate) enum Step {
     Prune { entry: StoredEntry, by: EntryId, origin: Origin },
     Insert { held: Held, origin: Origin },
     Extend { entry: StoredEntry, available: u64, origin: Origin },
-    Forget { namespace: NamespaceId, area: Area, entries: Vec<StoredEntry> },
+    Forget { what: Box<Forgotten>, entries: Vec<StoredEntry> },
 }
 
 /// What would change. Commit [`Plan::take_batch`], then [`Store::apply`] the plan.
@@ -176,7 +176,11 @@ struct Candidate<'a> {
     origin: Origin,
 }
 
-impl Candidate<'_> {
+impl<'a> Candidate<'a> {
+    fn new(number: usize, Incoming { entry, payload, origin }: &'a mut Incoming) -> Self {
+        Self { number, entry, key: path_key(entry.entry.path()), payload: payload.take(), origin: *origin }
+    }
+
     fn namespace(&self) -> &NamespaceId {
         self.entry.entry.namespace_id()
     }
@@ -195,9 +199,9 @@ impl Candidate<'_> {
 
     /// By key, the newest of a key first, and of equal entries one with a payload first.
     fn cmp(&self, other: &Self) -> Ordering {
-        let place = |of: &Self| (*of.namespace().as_bytes(), *of.subspace().as_bytes());
         let age = |of: &Self| (Reverse(of.recency()), of.payload.is_none(), of.number);
-        place(self).cmp(&place(other)).then_with(|| self.key.cmp(&other.key)).then_with(|| age(self).cmp(&age(other)))
+        let place = self.namespace().as_bytes().cmp(other.namespace().as_bytes()).then_with(|| self.subspace().cmp(other.subspace()));
+        place.then_with(|| self.key.cmp(&other.key)).then_with(|| age(self).cmp(&age(other)))
     }
 }
 
@@ -249,10 +253,8 @@ impl Common {
     fn above(&mut self, of: &Candidate<'_>, known: &Namespace) -> Option<Recency> {
         let (_, parent) = of.key.split_last()?;
         let parent = &of.key[..parent.iter().rposition(|&byte| byte == 0).map_or(0, |end| end + 1)];
-        if let Some((last, deepest)) = &self.parent {
-            if **last == *parent {
-                return *deepest;
-            }
+        if let Some((_, deepest)) = self.parent.as_ref().filter(|(last, _)| **last == *parent) {
+            return *deepest;
         }
         let deepest = known.index.deepest(of.subspace().as_bytes(), parent).map(|held| held.stored.recency());
         self.parent = Some((parent.into(), deepest));
@@ -305,13 +307,10 @@ fn pruned_by<'a>(candidate: &Candidate<'_>, known: &'a Namespace, place: Positio
 impl Store {
     /// What would change if these entries came in together. Outcomes are in the order given. O(log n) for each, a few microseconds, and
     /// the hashing of payloads.
-    pub fn plan(&self, incoming: Vec<Incoming>) -> Plan {
+    pub fn plan(&self, mut incoming: Vec<Incoming>) -> Plan {
         let mut outcomes = vec![Outcome::PayloadMismatch; incoming.len()];
-        let (entries, rest): (Vec<_>, Vec<_>) = incoming.into_iter().map(|one| (one.entry, (one.payload, one.origin))).unzip();
-        let whole = entries.iter().zip(rest).enumerate().filter(|(_, (entry, (payload, _)))| fits(entry, payload.as_deref()));
-        let candidate =
-            |(number, (entry, (payload, origin)))| Candidate { number, entry, key: path_key(entry.entry.path()), payload, origin };
-        let mut candidates: Vec<_> = whole.map(candidate).collect();
+        let right = incoming.iter_mut().enumerate().filter(|(_, one)| fits(&one.entry, one.payload.as_deref()));
+        let mut candidates: Vec<_> = right.map(|(number, one)| Candidate::new(number, one)).collect();
         candidates.sort_by(Candidate::cmp);
 
         let mut planning = Planning::new(self);
@@ -357,7 +356,8 @@ impl Store {
         let count = entries.len() as u64;
         if count > 0 {
             entries.iter().for_each(|entry| planning.put(Change::Remove(entry.id())));
-            planning.step(Step::Forget { namespace: namespace.clone(), area: area.clone(), entries });
+            let what = Forgotten { progress: planning.next(), namespace: namespace.clone(), area: area.clone(), count };
+            planning.step(Step::Forget { what: Box::new(what), entries });
             planning.durable_for(Origin::Local);
         }
         planning.finish(vec![Outcome::Forgotten { count }])

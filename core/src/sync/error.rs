@@ -114,6 +114,94 @@ pub enum SyncError {
         /// As sent.
         power: u8,
     },
+
+    /// A range outside of what it answers, or outside of the areas that both capabilities grant.
+    #[error("a range outside of what it is about")]
+    RangeOutside,
+    /// A root whose range is not that of its overlap.
+    #[error("a reconciliation that does not start with the whole overlap")]
+    RootRange,
+    /// An answer that names another root, or other capabilities, than the range that it answers.
+    #[error("an answer that belongs to another reconciliation")]
+    RootMismatch,
+    /// An answer to no range, or to one that was answered before.
+    #[error("range {number} is not to be answered")]
+    AnswerUnknown {
+        /// The number of the range, as named.
+        number: u64,
+    },
+    /// An answer of a kind that the range does not ask for.
+    #[error("an unexpected {what}")]
+    UnexpectedAnswer {
+        /// What it is.
+        what: &'static str,
+    },
+    /// More ranges that ask for an answer than this node's Hello allows.
+    #[error("more than {limit} unanswered ranges")]
+    TooManyRanges {
+        /// The limit announced in Hello.
+        limit: u64,
+    },
+    /// An announcement before the final entry of the one before.
+    #[error("an announcement before the end of the one before")]
+    AnnouncementUnfinished,
+    /// An entry that no announcement precedes.
+    #[error("an entry without an announcement")]
+    EntryUnannounced,
+    /// An entry outside of the announced range.
+    #[error("an entry outside of the announced range")]
+    EntryOutsideRange,
+    /// A forwarded entry that is in no area both sides share.
+    #[error("an entry outside of every shared area")]
+    EntryOutsideAreas,
+    /// An entry that does not follow the one before, though the announcement said so.
+    #[error("entries out of the promised order")]
+    SortBroken,
+    /// A token that does not authorise its entry, or one too many with a signature that does not hold.
+    #[error("an invalid authorisation token")]
+    InvalidToken,
+    /// An entry before the end of the payload of the one before.
+    #[error("an entry before the end of a payload")]
+    PayloadUnterminated,
+    /// Payload bytes, or their end, with no entry that they could belong to.
+    #[error("a payload without its entry")]
+    PayloadWithoutEntry,
+    /// Payload bytes beyond the length that the entry says.
+    #[error("a payload beyond its end")]
+    PayloadBeyondEnd,
+    /// An unsolicited payload that is larger than this node's Hello allows.
+    #[error("an unsolicited payload of {length} bytes")]
+    PayloadTooLarge {
+        /// Its length.
+        length: u64,
+    },
+    /// A payload that is not the one of its entry.
+    #[error("a payload that does not match its digest")]
+    PayloadDigest,
+    /// More consumed bytes than were sent.
+    #[error("{bytes} bytes were consumed that were not sent")]
+    ConsumedUnsent {
+        /// How many too many.
+        bytes: u64,
+    },
+    /// More unconsumed bytes than a session stream may hold.
+    #[error("more than {limit} unconsumed bytes")]
+    WindowExceeded {
+        /// The bound.
+        limit: u64,
+    },
+    /// More bytes of entries than this node takes from a peer in one session.
+    #[error("more than {limit} bytes in one session")]
+    QuotaExceeded {
+        /// The bound.
+        limit: u64,
+    },
+    /// The stream ended in the middle of something.
+    #[error("the session stream ended in the middle of {what}")]
+    FinishedEarly {
+        /// Of what.
+        what: &'static str,
+    },
 }
 
 impl SyncError {
@@ -145,6 +233,27 @@ impl SyncError {
             Self::CapabilityArea => "capabilityArea",
             Self::CapabilityDelegations { .. } => "capabilityDelegations",
             Self::PayloadPower { .. } => "payloadPower",
+            Self::RangeOutside => "rangeOutside",
+            Self::RootRange => "rootRange",
+            Self::RootMismatch => "rootMismatch",
+            Self::AnswerUnknown { .. } => "answerUnknown",
+            Self::UnexpectedAnswer { .. } => "unexpectedAnswer",
+            Self::TooManyRanges { .. } => "tooManyRanges",
+            Self::AnnouncementUnfinished => "announcementUnfinished",
+            Self::EntryUnannounced => "entryUnannounced",
+            Self::EntryOutsideRange => "entryOutsideRange",
+            Self::EntryOutsideAreas => "entryOutsideAreas",
+            Self::SortBroken => "sortBroken",
+            Self::InvalidToken => "invalidToken",
+            Self::PayloadUnterminated => "payloadUnterminated",
+            Self::PayloadWithoutEntry => "payloadWithoutEntry",
+            Self::PayloadBeyondEnd => "payloadBeyondEnd",
+            Self::PayloadTooLarge { .. } => "payloadTooLarge",
+            Self::PayloadDigest => "payloadDigest",
+            Self::ConsumedUnsent { .. } => "consumedUnsent",
+            Self::WindowExceeded { .. } => "windowExceeded",
+            Self::QuotaExceeded { .. } => "quotaExceeded",
+            Self::FinishedEarly { .. } => "finishedEarly",
         }
     }
 }

@@ -86,6 +86,18 @@ pub fn encode_frame(out: &mut Vec<u8>, channel: Channel, message: &[u8]) {
     out.extend_from_slice(message);
 }
 
+/// How many bytes a frame with a message of that length has.
+#[must_use]
+pub fn frame_len(message: usize) -> u64 {
+    let header = match message {
+        0..=0xfb => 2,
+        0xfc..=0xff => 3,
+        0x100..=0xffff => 4,
+        _ => 6,
+    };
+    header + message as u64
+}
+
 /// The bare first frame with a Hello in it.
 #[must_use]
 pub fn encode_hello_frame(hello: &[u8]) -> Vec<u8> {

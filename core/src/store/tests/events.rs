@@ -17,7 +17,7 @@ fn drain(store: &mut Store, id: SubscriptionId) -> Vec<String> {
         StoreEvent::Inserted { progress, entry, available, origin } => format!("{} + {} {available} {origin:?}", progress.0, entry.path()),
         StoreEvent::Pruned { progress, entry, origin, .. } => format!("{} - {} {origin:?}", progress.0, entry.path()),
         StoreEvent::Payload { progress, entry, available, total, .. } => format!("{} ~ {} {available}/{total}", progress.0, entry.path()),
-        StoreEvent::Forgotten { progress, count, .. } => format!("{} forgot {count}", progress.0),
+        StoreEvent::Forgotten(forgotten) => format!("{} forgot {}", forgotten.progress.0, forgotten.count),
         StoreEvent::Lagged(lagged) => lagged.to_string(),
     };
     events.map(name).collect()

@@ -22,7 +22,7 @@ type Spec = (usize, Path, u64, usize, u8);
 #[derive(Clone, Debug)]
 enum Op {
     Insert(Vec<Spec>),
-    Forget(Area),
+    Forget(Box<Area>),
     /// For the entry of this number, bytes up to this part (of 4) of its payload.
     Payload(prop::sample::Index, u64),
     /// The next commit fails.
@@ -78,7 +78,7 @@ fn op() -> impl Strategy<Value = Op> {
     let spec = (0usize..3, path(), time(), 0..PAYLOADS.len(), prop_oneof![3 => Just(0u8), 3 => Just(1), 1 => Just(2)]);
     prop_oneof![
         8 => proptest::collection::vec(spec, 1..12).prop_map(Op::Insert),
-        1 => area().prop_map(Op::Forget),
+        1 => area().prop_map(|area| Op::Forget(Box::new(area))),
         3 => (any::<prop::sample::Index>(), 0u64..=4).prop_map(|(which, part)| Op::Payload(which, part)),
         1 => Just(Op::Fault),
     ]
@@ -224,8 +224,8 @@ impl Run {
             match event {
                 StoreEvent::Inserted { entry, available, .. } => self.followed.push((entry.entry(), available)),
                 StoreEvent::Pruned { entry, .. } => assert_eq!(gone(&mut self.followed, &|known| *known == entry.entry()), 1),
-                StoreEvent::Forgotten { area, count, .. } => {
-                    assert_eq!(gone(&mut self.followed, &|known| area.includes(known)) as u64, count)
+                StoreEvent::Forgotten(what) => {
+                    assert_eq!(gone(&mut self.followed, &|known| what.area.includes(known)) as u64, what.count)
                 }
                 StoreEvent::Payload { entry, available, .. } => {
                     self.followed.iter_mut().filter(|(known, _)| *known == entry.entry()).for_each(|known| known.1 = available);

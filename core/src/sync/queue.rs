@@ -1,0 +1,127 @@
+//! What leaves when, and how much may be under way.
+//!
+//! A session has three queues, each first in, first out: what belongs to Control, Overlap and Capability; live entries; and
+//! reconciliation. Whenever there is room, the first of them that has something is served, so that bulk reconciliation never delays a
+//! live update, nor either of them an announcement. Messages are encoded when they leave their queue.
+//!
+//! The transport buffers more than a megabyte behind all priorities; so at most [`WINDOW`] bytes of the Reconciliation and Data channels
+//! may be sent that the peer has not said to have consumed. The first queue does not count and does not wait: it carries the very
+//! messages that open the window, and it is bounded by the handles that a peer may bind.
+//!
+//! Nothing here knows what a message says.
+
+use std::collections::VecDeque;
+
+use super::{control::ControlMessage, error::SyncError, overlap::OverlapId};
+
+/// How many bytes of the Reconciliation and Data channels, with their frames' headers, may be sent and not yet consumed.
+pub const WINDOW: u64 = 128 * 1024;
+/// After how many consumed bytes the peer is told.
+pub const ACKNOWLEDGE: u64 = 32 * 1024;
+/// The most that one step of a queue adds: an entry with its token and an inline payload.
+pub const STEP: u64 = 40 * 1024;
+
+/// How many pings may wait for their answer to be sent.
+const PONGS: usize = 8;
+
+/// What may still be sent.
+#[derive(Default, Debug)]
+pub struct SendWindow {
+    unconsumed: u64,
+}
+
+impl SendWindow {
+    /// Whether there is room for one more step of a queue.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.unconsumed + STEP <= WINDOW
+    }
+
+    /// So many bytes leave.
+    pub fn sent(&mut self, bytes: u64) {
+        self.unconsumed = self.unconsumed.saturating_add(bytes);
+    }
+
+    /// The peer has consumed so many.
+    ///
+    /// # Errors
+    /// [`SyncError::ConsumedUnsent`].
+    pub fn consumed(&mut self, bytes: u64) -> Result<(), SyncError> {
+        let left = self.unconsumed.checked_sub(bytes).ok_or(SyncError::ConsumedUnsent { bytes: bytes.saturating_sub(self.unconsumed) })?;
+        self.unconsumed = left;
+        Ok(())
+    }
+}
+
+/// What was received and the peer was not told to be consumed.
+#[derive(Default, Debug)]
+pub struct ReceiveWindow {
+    unacknowledged: u64,
+}
+
+impl ReceiveWindow {
+    /// So many bytes arrived.
+    ///
+    /// # Errors
+    /// [`SyncError::WindowExceeded`].
+    pub fn received(&mut self, bytes: u64) -> Result<(), SyncError> {
+        self.unacknowledged = self.unacknowledged.saturating_add(bytes);
+        if self.unacknowledged > WINDOW { Err(SyncError::WindowExceeded { limit: WINDOW }) } else { Ok(()) }
+    }
+
+    /// How many bytes to tell the peer now, if it is worth a message. Everything received counts as consumed.
+    pub fn acknowledge(&mut self) -> Option<u64> {
+        (self.unacknowledged >= ACKNOWLEDGE).then(|| std::mem::take(&mut self.unacknowledged))
+    }
+}
+
+/// A message of the session itself in the first queue.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Control {
+    /// To be encoded as it is.
+    Plain(ControlMessage),
+    /// SetEagerness; its handles are looked up when it leaves.
+    Eagerness {
+        /// The overlap.
+        overlap: OverlapId,
+        /// Whether new entries are wanted at once.
+        eager: bool,
+    },
+}
+
+/// The session's own part of the first queue. What the overlap machine has to say leaves before it.
+#[derive(Default, Debug)]
+pub struct ControlQueue {
+    messages: VecDeque<Control>,
+    pongs: VecDeque<u64>,
+}
+
+impl ControlQueue {
+    /// Queues a message.
+    pub fn push(&mut self, message: Control) {
+        self.messages.push_back(message);
+    }
+
+    /// Queues the answer to a Ping. Of many that cannot be sent only the latest are kept.
+    pub fn pong(&mut self, nonce: u64) {
+        if self.pongs.len() >= PONGS {
+            self.pongs.pop_front();
+        }
+        self.pongs.push_back(nonce);
+    }
+
+    /// The next message.
+    pub fn pop(&mut self) -> Option<Control> {
+        let pong = |nonce| Control::Plain(ControlMessage::Pong { nonce });
+        self.pongs.pop_front().map(pong).or_else(|| self.messages.pop_front())
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.pongs.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;
