@@ -214,7 +214,7 @@ fn store_event(node: &Inner, event: CoreEvent) -> StoreEvent {
             total,
             origin: event_origin(node, origin),
         },
-        CoreEvent::Forgotten { area, count, .. } => StoreEvent::Forgotten { progress, area, count },
+        CoreEvent::Forgotten(forgotten) => StoreEvent::Forgotten { progress, area: forgotten.area, count: forgotten.count },
         CoreEvent::Lagged(_) => StoreEvent::Lagged { progress },
     }
 }

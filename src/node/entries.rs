@@ -7,7 +7,7 @@ use willow25::prelude::{Area, NamespaceId, Path, SubspaceId};
 
 use super::{
     EntriesOptions, EntryInfo, EntryKey, Error, Events, FetchOptions, FetchProgress, Node, ProgressId, SetOutcome, SetRequest, StoreEvent,
-    data, events, sessions, transfer,
+    data, events, sessions,
 };
 use crate::platform;
 
@@ -76,11 +76,7 @@ impl Node {
             if available == entry.payload_length() {
                 return Ok(());
             }
-            for way in sessions::ways_to_fetch(&node, options.peer, &entry, available).await {
-                if transfer::fetch(&node, way, |received, total| on_progress(FetchProgress { received, total })).await.is_ok() {
-                    return Ok(());
-                }
-            }
+            sessions::fetch(&node, &key, options.peer, |received, total| on_progress(FetchProgress { received, total })).await;
             let (entry, available) = node.storage.entry(&key).ok_or(Error::NoSuchEntry)?;
             let total = entry.payload_length();
             if available == total { Ok(()) } else { Err(Error::PayloadMissing { available, total }) }

@@ -51,8 +51,17 @@ pub(super) enum Command {
     Authorise { request: PayloadRequest, reply: oneshot::Sender<Result<StoredEntry, PayloadStatus>> },
     /// The peer asked in a way that no honest one does.
     BadRequest,
-    /// Can the rest of this payload be fetched here?
-    WayToFetch { entry: StoredEntry, available: u64, reply: oneshot::Sender<Option<Fetch>> },
+    /// A user asks for the payload at this place; the watcher is dropped when there is nothing more to tell.
+    RequestPayload { key: EntryKey, watcher: FetchWatcher },
+}
+
+/// Hears of a transfer that a user asked for: (bytes here, length).
+pub(super) type FetchWatcher = mpsc::UnboundedSender<(u64, u64)>;
+
+/// A transfer under way.
+struct Transfer {
+    key: EntryKey,
+    _task: Task,
 }
 
 /// Where what leaves goes.
@@ -84,7 +93,8 @@ pub(super) struct SessionTask {
     results: mpsc::UnboundedSender<Command>,
     changes: watch::Receiver<u64>,
     accept: Option<AcceptIntent>,
-    fetches: BTreeMap<FetchId, Task>,
+    fetches: BTreeMap<FetchId, Transfer>,
+    watchers: Vec<(EntryKey, FetchWatcher)>,
     _serving: Task,
     finishing: bool,
     reported: Moment,
@@ -123,6 +133,7 @@ impl SessionTask {
             changes: node.storage.changes(),
             accept: None,
             fetches: BTreeMap::new(),
+            watchers: Vec::new(),
             _serving: serving,
             finishing: false,
             reported: now,
@@ -250,6 +261,9 @@ impl SessionTask {
             Command::PayloadRead { read, bytes } => self.session.handle_payload_read(read, bytes),
             Command::FetchProgress { fetch, received, total } => {
                 self.session.handle_fetch(fetch, FetchUpdate::Progress { received, total });
+                if let Some(transfer) = self.fetches.get(&fetch) {
+                    self.watchers.retain(|(key, watcher)| *key != transfer.key || watcher.send((received, total)).is_ok());
+                }
                 self.report_progress();
             }
             Command::Fetched { fetch, result } => self.take_fetched(fetch, result)?,
@@ -259,16 +273,20 @@ impl SessionTask {
                 let _ = reply.send(answer);
             }
             Command::BadRequest => return Err(Cause::Violation("payloadRequest")),
-            Command::WayToFetch { entry, available, reply } => {
-                let request = self.session.payload_request(&entry, available);
-                let _ = reply.send(request.map(|request| Fetch { link: self.link.clone(), session: self.id, request }));
+            Command::RequestPayload { key, watcher } => {
+                let wanted = self.session.request_payload(&key.namespace, &key.subspace, &key.path, &self.node.storage.store());
+                if wanted {
+                    self.watchers.push((key, watcher));
+                }
             }
         }
         Ok(())
     }
 
     fn take_fetched(&mut self, fetch: FetchId, result: Result<(), FetchFailure>) -> Result<(), Cause> {
-        self.fetches.remove(&fetch);
+        if let Some(transfer) = self.fetches.remove(&fetch) {
+            self.watchers.retain(|(key, _)| *key != transfer.key);
+        }
         match result {
             Ok(()) => self.session.handle_fetch(fetch, FetchUpdate::Done),
             Err(FetchFailure::Violation(rule)) => return Err(Cause::Violation(rule)),
@@ -289,7 +307,7 @@ impl SessionTask {
                 let output = self.session.poll_output(self.node.now(), &mut self.node.storage.store_mut());
                 let Some(output) = output else { break };
                 idle = false;
-                self.carry_out(output);
+                self.carry_out(output)?;
             }
             while let Outgoing::Open(outbox) = &self.outgoing {
                 let space = outbox.space();
@@ -307,7 +325,7 @@ impl SessionTask {
         }
     }
 
-    fn carry_out(&mut self, output: Output) {
+    fn carry_out(&mut self, output: Output) -> Result<(), Cause> {
         match output {
             Output::Ingest { batch, entries } => {
                 let (node, results) = (self.node.clone(), self.results.clone());
@@ -335,11 +353,14 @@ impl SessionTask {
                 };
             }
             Output::Probed => self.node.input(Input::ProbeAnswered { session: self.id }),
+            Output::Failed(error) => return Err(violation(&error)),
         }
+        Ok(())
     }
 
     fn start_fetch(&mut self, fetch: FetchId, request: PayloadRequest) {
         let (node, results) = (self.node.clone(), self.results.clone());
+        let key = EntryKey { namespace: request.namespace.clone(), subspace: request.subspace.clone(), path: request.path.clone() };
         let way = Fetch { link: self.link.clone(), session: self.id, request };
         let task = spawn_local(async move {
             let progress = |received, total| {
@@ -348,7 +369,7 @@ impl SessionTask {
             let result = transfer::fetch(&node, way, progress).await;
             let _ = results.send(Command::Fetched { fetch, result });
         });
-        self.fetches.insert(fetch, task);
+        self.fetches.insert(fetch, Transfer { key, _task: task });
     }
 
     fn tell(&self, intent: IntentId, event: sync::SessionEvent) {

@@ -5,12 +5,11 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 use osier_core::{
     IntentId, PeerId, SessionId,
     peers::{Cause, ConnId, Input},
-    store::StoredEntry,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::{
-    IncomingSession, SessionEvent, convert,
+    EntryKey, IncomingSession, SessionEvent, convert,
     inner::{Inner, tell},
     log::SessionLog,
     session::{Command, SessionTask},
@@ -133,8 +132,8 @@ fn send(node: &Inner, session: SessionId, command: Command) {
     }
 }
 
-/// Asks the sessions, one after the other, for a way to fetch the rest of a payload; `peer`: only that one's.
-pub(super) async fn ways_to_fetch(node: &Inner, peer: Option<PeerId>, entry: &StoredEntry, available: u64) -> Vec<super::transfer::Fetch> {
+/// Asks the sessions, one after the other, for a payload, until it is here; `peer`: only the session with that one.
+pub(super) async fn fetch(node: &Inner, key: &EntryKey, peer: Option<PeerId>, on_progress: impl Fn(u64, u64)) {
     let sessions: Vec<_> = node
         .sessions
         .borrow()
@@ -143,14 +142,16 @@ pub(super) async fn ways_to_fetch(node: &Inner, peer: Option<PeerId>, entry: &St
         .filter(|running| peer.is_none_or(|peer| running.peer == peer))
         .map(|running| running.commands.clone())
         .collect();
-    let mut ways = Vec::new();
     for commands in sessions {
-        let (reply, answer) = oneshot::channel();
-        if commands.send(Command::WayToFetch { entry: entry.clone(), available, reply }).is_ok()
-            && let Ok(Some(way)) = answer.await
-        {
-            ways.push(way);
+        let (watcher, mut news) = mpsc::unbounded_channel();
+        if commands.send(Command::RequestPayload { key: key.clone(), watcher }).is_err() {
+            continue;
+        }
+        while let Some((received, total)) = news.recv().await {
+            on_progress(received, total);
+        }
+        if node.storage.entry(key).is_none_or(|(entry, available)| available == entry.payload_length()) {
+            return;
         }
     }
-    ways
 }
