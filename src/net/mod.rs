@@ -11,7 +11,9 @@ mod link;
 mod payload;
 mod stream;
 
-pub use endpoint::{ALPN, Arrival, BindError, DialAddress, Endpoint, EndpointOptions, RelayState, RelayUrlError, check_relay_url, is_peer_id};
+pub use endpoint::{
+    ALPN, Arrival, BindError, DialAddress, Endpoint, EndpointOptions, RelayState, RelayUrlError, check_relay_url, is_peer_id,
+};
 pub use establish::{Established, Greeted, OwnHello, establish, greet};
 pub use goodbye::say_goodbye;
 pub use link::{Link, LinkStats};

@@ -2,11 +2,7 @@
 //!
 //! Each thing the manager asks for runs as a task that ends with an input; dropping the entry ends the task. Nothing is decided here.
 
-use std::{
-    cell::OnceCell,
-    collections::BTreeMap,
-    rc::Rc,
-};
+use std::{cell::OnceCell, collections::BTreeMap, rc::Rc};
 
 use osier_core::{
     Generation, PeerId,

@@ -87,9 +87,7 @@ fn intent_error(error: IntentError) -> Error {
         IntentError::Oneself => Error::SelfPeer,
         IntentError::Refused => Error::Refused,
         IntentError::UnsupportedVersion => Error::UnsupportedVersion,
-        IntentError::ProtocolViolation(rule) => {
-            Error::ProtocolViolation { by_peer: rule != "reportedByPeer", rule: rule.to_owned() }
-        }
+        IntentError::ProtocolViolation(rule) => Error::ProtocolViolation { by_peer: rule != "reportedByPeer", rule: rule.to_owned() },
         IntentError::LimitExceeded => Error::LimitExceeded { what: "sessions of the peer".to_owned() },
         IntentError::IdentityInUse => Error::IdentityInUse,
         IntentError::Unreachable(cause) => unreachable_error(cause),

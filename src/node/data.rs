@@ -59,7 +59,8 @@ pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetReq
                 .payload_digest(digest.clone())
                 .payload_length(length)
                 .build();
-            let signed = SignedEntry::sign(entry, capability, secret).map_err(|error| Error::NotAuthorised { reason: error.to_string() })?;
+            let signed =
+                SignedEntry::sign(entry, capability, secret).map_err(|error| Error::NotAuthorised { reason: error.to_string() })?;
             written = Some((signed.id, timestamp));
             Ok(store.plan(vec![Incoming { entry: signed, payload: Some(payload), origin: Origin::Local }]))
         })
@@ -203,9 +204,7 @@ fn store_event(node: &Inner, event: CoreEvent) -> StoreEvent {
         CoreEvent::Inserted { entry, available, origin, .. } => {
             StoreEvent::Inserted { progress, entry: convert::stored_info(&entry, available), origin: event_origin(node, origin) }
         }
-        CoreEvent::Pruned { entry, by, .. } => {
-            StoreEvent::Pruned { progress, key: convert::entry_key(&entry), id: entry.id().0, by: by.0 }
-        }
+        CoreEvent::Pruned { entry, by, .. } => StoreEvent::Pruned { progress, key: convert::entry_key(&entry), id: entry.id().0, by: by.0 },
         CoreEvent::Payload { entry, available, total, origin, .. } => StoreEvent::Payload {
             progress,
             key: convert::entry_key(&entry),

@@ -6,7 +6,9 @@ use osier_core::peers::{self, Action, Config, Event, Input};
 use tokio::sync::mpsc;
 
 use super::{
-    AcceptPolicy, NodeOptions, PeerEvent, PeerInfo, connections, convert, inner::{Inner, Life, tell}, intents, sessions,
+    AcceptPolicy, NodeOptions, PeerEvent, PeerInfo, connections, convert,
+    inner::{Inner, Life, tell},
+    intents, sessions,
 };
 use crate::platform;
 
@@ -47,11 +49,7 @@ pub(super) fn manager_config(options: &NodeOptions, me: osier_core::PeerId) -> C
 }
 
 impl Driver {
-    pub(super) fn new(
-        node: Rc<Inner>,
-        jobs: mpsc::UnboundedReceiver<Job>,
-        inputs: mpsc::UnboundedReceiver<Input>,
-    ) -> Self {
+    pub(super) fn new(node: Rc<Inner>, jobs: mpsc::UnboundedReceiver<Job>, inputs: mpsc::UnboundedReceiver<Input>) -> Self {
         Self { node, jobs, inputs, stopped: false, orphaned: false }
     }
 
@@ -190,9 +188,7 @@ fn emit(node: &Inner, peer: osier_core::PeerId, event: Event) {
     let event = match event {
         Event::Connecting => PeerEvent::Connecting { peer },
         Event::Established { role } => PeerEvent::Established { peer, role },
-        Event::Disconnected { cause } => {
-            PeerEvent::Closed { peer, code: convert::code_of(cause), reason: convert::sentence(cause) }
-        }
+        Event::Disconnected { cause } => PeerEvent::Closed { peer, code: convert::code_of(cause), reason: convert::sentence(cause) },
         Event::Reconnecting { at } => PeerEvent::Waiting { peer, retry_millis: at.map(|at| at.micros_since(now) / 1000) },
         Event::Terminated => {
             PeerEvent::Closed { peer, code: Some(peers::CloseCode::Ok.number().into()), reason: "everything was said".to_owned() }

@@ -9,7 +9,11 @@ use std::{
     },
 };
 
-use osier_core::{IntentId, Moment, PeerId, SessionId, peers::{Input, Manager}, wallet::Wallet};
+use osier_core::{
+    IntentId, Moment, PeerId, SessionId,
+    peers::{Input, Manager},
+    wallet::Wallet,
+};
 use tokio::sync::{mpsc, watch};
 
 use super::{

@@ -18,11 +18,7 @@ use crate::{
 };
 
 /// Opens a node, says so, and runs it to its end.
-pub(super) async fn run(
-    options: NodeOptions,
-    jobs: mpsc::UnboundedReceiver<Job>,
-    ready: oneshot::Sender<Result<Arc<Shared>, Error>>,
-) {
+pub(super) async fn run(options: NodeOptions, jobs: mpsc::UnboundedReceiver<Job>, ready: oneshot::Sender<Result<Arc<Shared>, Error>>) {
     let (inputs, queue) = mpsc::unbounded_channel();
     match open(options, inputs).await {
         Ok(node) => {

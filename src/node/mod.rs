@@ -26,14 +26,14 @@ mod storage;
 mod transfer;
 mod types;
 
+pub use entries::Entries;
 pub use error::{ERROR_CODES, Error};
 pub use event::{Completion, Origin, PeerEvent, ProgressId, SessionEvent, StoreEvent};
 pub use events::Events;
-pub use entries::Entries;
 pub use handle::Node;
 pub use intent::{IncomingSession, Intent};
 pub use options::{AcceptPolicy, Interest, Interests, Limits, NodeOptions, ReconnectPolicy, SessionInit};
-pub use osier_core::{IntentId, Mode, PeerId, Role, SessionId};
 pub use osier_core::wallet::PeerAddress;
+pub use osier_core::{IntentId, Mode, PeerId, Role, SessionId};
 pub use types::*;
 pub use willow25::prelude::{Area, NamespaceId, Path, SubspaceId};

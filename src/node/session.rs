@@ -43,16 +43,35 @@ pub(super) enum Command {
     Abort,
     Probe,
     /// Results of what runs beside the loop.
-    Ingested { batch: BatchId, outcomes: Result<Vec<Outcome>, Error> },
-    PayloadRead { read: ReadId, bytes: Option<Vec<u8>> },
-    FetchProgress { fetch: FetchId, received: u64, total: u64 },
-    Fetched { fetch: FetchId, result: Result<(), FetchFailure> },
+    Ingested {
+        batch: BatchId,
+        outcomes: Result<Vec<Outcome>, Error>,
+    },
+    PayloadRead {
+        read: ReadId,
+        bytes: Option<Vec<u8>>,
+    },
+    FetchProgress {
+        fetch: FetchId,
+        received: u64,
+        total: u64,
+    },
+    Fetched {
+        fetch: FetchId,
+        result: Result<(), FetchFailure>,
+    },
     /// May the peer have this?
-    Authorise { request: PayloadRequest, reply: oneshot::Sender<Result<StoredEntry, PayloadStatus>> },
+    Authorise {
+        request: PayloadRequest,
+        reply: oneshot::Sender<Result<StoredEntry, PayloadStatus>>,
+    },
     /// The peer asked in a way that no honest one does.
     BadRequest,
     /// A user asks for the payload at this place; the watcher is dropped when there is nothing more to tell.
-    RequestPayload { key: EntryKey, watcher: FetchWatcher },
+    RequestPayload {
+        key: EntryKey,
+        watcher: FetchWatcher,
+    },
 }
 
 /// Hears of a transfer that a user asked for: (bytes here, length).
@@ -216,7 +235,9 @@ impl SessionTask {
         while let Some(piece) = next {
             let now = self.node.now();
             match piece {
-                Some(bytes) => self.session.handle_bytes(now, &bytes, &mut self.node.storage.store_mut()).map_err(|error| violation(&error))?,
+                Some(bytes) => {
+                    self.session.handle_bytes(now, &bytes, &mut self.node.storage.store_mut()).map_err(|error| violation(&error))?
+                }
                 None => {
                     self.peer_finished = true;
                     return self.session.handle_finished(now).map_err(|error| violation(&error));

@@ -50,7 +50,8 @@ pub(super) fn start(node: &Rc<Inner>, session: SessionId, conn: ConnId, peer: Pe
     platform::spawn_detached(async move {
         let node = task.node();
         // A task that panics must still be reported, or the manager would wait for it until a deadline.
-        let mut report = EndReport { node: node.clone(), session, end: Some(Input::SessionEnded { session, cause: Cause::Failed("panicked") }) };
+        let mut report =
+            EndReport { node: node.clone(), session, end: Some(Input::SessionEnded { session, cause: Cause::Failed("panicked") }) };
         report.end = Some(match task.run().await {
             Ok(()) => Input::SessionComplete { session },
             Err(cause) => {

@@ -3,9 +3,7 @@
 use osier_core::wallet::{Secret, Ticket};
 use willow25::prelude::{NamespaceId, SubspaceId};
 
-use super::{
-    CapabilityInfo, Error, Grant, ImportedSecret, Joined, NamespaceInfo, NamespaceKind, Node, SecretOwner, ShareRequest, convert,
-};
+use super::{CapabilityInfo, Error, Grant, ImportedSecret, Joined, NamespaceInfo, NamespaceKind, Node, SecretOwner, ShareRequest, convert};
 use crate::platform;
 
 impl Node {
@@ -30,9 +28,9 @@ impl Node {
     /// # Errors
     /// [`Error::NoSuchUser`].
     pub async fn create_namespace(&self, kind: NamespaceKind, owner: SubspaceId) -> Result<NamespaceId, Error> {
-        self.call(move |node| async move {
-            Ok(node.wallet.borrow_mut().create_namespace(convert::kind_for(kind), &owner, platform::random)?)
-        })
+        self.call(
+            move |node| async move { Ok(node.wallet.borrow_mut().create_namespace(convert::kind_for(kind), &owner, platform::random)?) },
+        )
         .await
     }
 

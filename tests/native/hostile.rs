@@ -11,7 +11,10 @@ use osier::{
 };
 use osier_core::{
     Generation, Role,
-    sync::{Channel, Hello, Limits, frame::{encode_frame, encode_hello_frame}},
+    sync::{
+        Channel, Hello, Limits,
+        frame::{encode_frame, encode_hello_frame},
+    },
 };
 use willow25::prelude::SubspaceSecret;
 

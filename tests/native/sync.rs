@@ -1,6 +1,8 @@
 //! Two and three nodes that sync.
 
-use osier::node::{Access, Area, Completion, Error, Interest, Interests, Mode, Origin, PeerEvent, PeerState, Role, SessionEvent, SessionInit, StoreEvent};
+use osier::node::{
+    Access, Area, Completion, Error, Interest, Interests, Mode, Origin, PeerEvent, PeerState, Role, SessionEvent, SessionInit, StoreEvent,
+};
 
 use crate::harness::{Relay, arrival, contents, event, init, reconciled, share, soon, space, write};
 
