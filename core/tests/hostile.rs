@@ -25,7 +25,7 @@ fn attack(name: &str) {
         let mut bytes = seeds[usize::try_from(sequence.next()).unwrap() % seeds.len()].clone();
         let changes = sequence.bytes(40);
         Input(&changes).change(&mut bytes);
-        if sequence.next() % 4 == 0 {
+        if sequence.next().is_multiple_of(4) {
             bytes.extend(sequence.bytes(60));
         }
         // A panic in there says nothing of its input.
@@ -62,4 +62,9 @@ fn overlap_detection() {
 #[test]
 fn the_store() {
     attack("store");
+}
+
+#[test]
+fn sessions() {
+    attack("session");
 }

@@ -21,6 +21,11 @@ impl<'a> Input<'a> {
         usize::from(self.byte()) % end
     }
 
+    /// Whether something happens that happens once in `end` times.
+    pub fn once_in(&mut self, end: usize) -> bool {
+        self.below(end) == 0
+    }
+
     /// One of `choices`.
     pub fn pick<'b, T>(&mut self, choices: &'b [T]) -> &'b T {
         &choices[self.below(choices.len())]

@@ -8,6 +8,7 @@
 pub mod input;
 pub mod overlap;
 pub mod payload;
+pub mod session;
 pub mod store;
 pub mod text;
 pub mod values;
@@ -25,11 +26,12 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "willow", run: willow::run, seeds: willow::seeds },
     Target { name: "text", run: text::run, seeds: text::seeds },
     Target { name: "payload", run: payload::run, seeds: payload::seeds },
     Target { name: "wire", run: wire::run, seeds: wire::seeds },
     Target { name: "overlap", run: overlap::run, seeds: overlap::seeds },
+    Target { name: "session", run: session::run, seeds: session::seeds },
     Target { name: "store", run: store::run, seeds: store::seeds },
 ];

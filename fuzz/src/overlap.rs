@@ -88,7 +88,7 @@ impl Side {
                     self.matched += 1;
                     if let Some((own, peer)) = self.machine.handles(overlap) {
                         assert_eq!(self.machine.lookup(own, peer), Some(overlap));
-                        assert_eq!(self.machine.shared(overlap), Some(&shared));
+                        assert_eq!(self.machine.shared(overlap), Some(&*shared));
                     }
                 }
                 OverlapEvent::Settled => self.settled += 1,
@@ -166,7 +166,7 @@ fn step(action: u8, input: &mut Input<'_>, sides: &mut [Side; 2]) -> Result<(), 
         }
         7 => {
             let Some((channel, message)) = sides[1].messages.front().cloned() else { return Ok(()) };
-            if input.byte() % 2 == 0 { sides[1].messages.pop_front().map_or(Ok(()), |_| Ok(())) } else { sides[0].receive(channel, &message) }
+            if input.once_in(2) { sides[1].messages.pop_front().map_or(Ok(()), |_| Ok(())) } else { sides[0].receive(channel, &message) }
         }
         8 => sides[0].machine.name_received(input.byte().into(), input.byte().into()).map(|_| ()),
         _ => made_up(input, &mut sides[0]),

@@ -43,7 +43,7 @@ fn changed_stream(input: &mut Input<'_>) {
     let (payload, hashed) = input.pick(payloads());
     let Some((mut receiver, stream)) = stream_of(input, payload, hashed) else { return };
     let mut stream = stream.unwrap_or_default();
-    let changed = input.byte() % 4 > 0;
+    let changed = !input.once_in(4);
     if changed {
         input.change(&mut stream);
     }

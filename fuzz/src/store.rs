@@ -10,8 +10,8 @@ use osier_core::{
     SessionId,
     store::{Backend, BlockSums, Incoming, MemoryBackend, Order, Origin, Outcome, Store, StoreEvent},
     willow::{
-        Area, Entry, EntryId, Entrylike, EntrylikeExt, FingerprintKey, Grouping, Keylike, NamespaceId, Path, PayloadDigest, Range3d, SignedEntry, SubspaceId,
-        Summary, TimeRange, WriteCapability,
+        Area, Entry, EntryId, Entrylike, EntrylikeExt, FingerprintKey, Grouping, Keylike, NamespaceId, Path, PayloadDigest, Range3d,
+        SignedEntry, SubspaceId, Summary, TimeRange, WriteCapability,
     },
 };
 
@@ -169,7 +169,8 @@ fn ask(store: &Store, range: &Range3d, model: &Model, sums: &mut BlockSums, part
     assert_eq!(store.count(&place(), range), expected.len() as u64);
     let summary = expected.iter().fold(Summary::default(), |sum, (entry, _)| sum.with(sums.key().singleton(&EntryId::of(entry))));
     assert_eq!(store.summary(&place(), range, sums), summary);
-    let mut backwards: Vec<_> = store.entries_from(&place(), range, Order::Descending, None).map(|entry| (entry.entry(), entry.available())).collect();
+    let mut backwards: Vec<_> =
+        store.entries_from(&place(), range, Order::Descending, None).map(|entry| (entry.entry(), entry.available())).collect();
     backwards.reverse();
     assert_eq!(backwards, expected);
     let split = store.split(&place(), range, parts);

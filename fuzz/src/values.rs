@@ -55,7 +55,7 @@ pub fn read_capability(owned: bool, chain: &[u8], path: &Path, subspace: &Subspa
 fn smaller(step: usize, owned: bool, granted: &Area, path: &Path, subspace: &SubspaceId) -> Area {
     let within = if owned && step == 1 { None } else { Some(subspace.clone()) };
     let prefix = path.create_prefix((step - 1).min(path.component_count())).unwrap();
-    let times = if step % 3 == 0 { TimeRange::new_closed((step as u64).into(), 1000.into()) } else { *granted.times() };
+    let times = if step.is_multiple_of(3) { TimeRange::new_closed((step as u64).into(), 1000.into()) } else { *granted.times() };
     Area::new(within, prefix, times)
 }
 
@@ -64,13 +64,7 @@ pub fn signed(owned: bool, chain: &[u8], components: &[&[u8]], time: u64, payloa
     let subspace = if owned { user(9).0 } else { user(chain[0]).0 };
     let path = path(components);
     let capability = write_capability(owned, chain, &path, &subspace);
-    let entry = Entry::builder()
-        .namespace_id(namespace(owned).0)
-        .subspace_id(subspace)
-        .path(path)
-        .timestamp(time)
-        .payload(payload)
-        .build();
+    let entry = Entry::builder().namespace_id(namespace(owned).0).subspace_id(subspace).path(path).timestamp(time).payload(payload).build();
     SignedEntry::sign(entry, Arc::new(capability), &user(*chain.last().unwrap()).1).unwrap()
 }
 

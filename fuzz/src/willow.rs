@@ -2,8 +2,8 @@
 //! very same bytes, for each value has one encoding only.
 
 use osier_core::willow::{
-    Area, CapCache, Entry, Grouping, KeyCache, Keylike, Namespaced, PrivateInterest, Reader, SignedEntry, SubspaceId,
-    UnverifiedEntry, Writer,
+    Area, CapCache, Entry, Grouping, KeyCache, Keylike, Namespaced, PrivateInterest, Reader, SignedEntry, SubspaceId, UnverifiedEntry,
+    Writer,
     area_codec::{decode_area_in_area, decode_private_area, encode_area_in_area, encode_private_area},
     cap_cache::{encode_read_capability_absolute, encode_write_capability},
     capability_codec::{decode_read_capability, encode_read_capability},
@@ -198,7 +198,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-fn capability_seeds(seed: &mut dyn FnMut(u8, usize, usize, &dyn Fn(&mut Writer))) {
+/// Takes a seed: kind, both references, and what writes the encoding.
+type Take<'a> = dyn FnMut(u8, usize, usize, &dyn Fn(&mut Writer)) + 'a;
+
+fn capability_seeds(seed: &mut Take<'_>) {
     for (i, interest) in interests().iter().enumerate() {
         let owned = interest.namespace().is_owned();
         let subspace: SubspaceId = interest.subspace().cloned().unwrap_or_else(|| user(if owned { 9 } else { 1 }).0);

@@ -54,7 +54,18 @@ fn hello(bytes: &[u8]) {
     let mut reader = FrameReader::default();
     reader.push(bytes);
     if let Ok(Some(hello)) = reader.next_hello() {
-        assert_eq!(bytes.len(), hello.len() + reader.pending().len() + if hello.len() < 252 { 1 } else if hello.len() < 256 { 2 } else { 3 });
+        assert_eq!(
+            bytes.len(),
+            hello.len()
+                + reader.pending().len()
+                + if hello.len() < 252 {
+                    1
+                } else if hello.len() < 256 {
+                    2
+                } else {
+                    3
+                }
+        );
     }
 }
 
