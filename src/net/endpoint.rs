@@ -7,9 +7,8 @@ use iroh::{
     endpoint::{Incoming, QuicTransportConfig, VarInt, presets},
 };
 use osier_core::{PeerId, peers::Cause};
-use rustls::crypto::CryptoProvider;
 
-use super::{Link, cause};
+use super::{Link, cause, face};
 
 /// Names the protocol, with its version, in the TLS handshake.
 pub const ALPN: &[u8] = b"/osier/1";
@@ -104,14 +103,12 @@ impl Endpoint {
         let relays = options.relays.iter().map(|url| parse_relay_url(url)).collect::<Result<Vec<_>, _>>()?;
         let map = RelayMap::from_iter(relays.into_iter().map(|url| RelayConfig::new(url, None)));
         let builder = iroh::Endpoint::builder(presets::Empty)
-            .crypto_provider(Arc::new(crypto_provider()))
+            .crypto_provider(Arc::new(face::crypto_provider()))
             .secret_key(SecretKey::from_bytes(&options.secret_key))
             .relay_mode(RelayMode::Custom(map))
             .transport_config(transport_config())
             .alpns(vec![ALPN.to_vec()]);
-        #[cfg(not(target_arch = "wasm32"))]
-        let builder = builder.clear_ip_transports();
-        let inner = builder.bind().await.map_err(|error| BindError::Transport(format!("{error:#}")))?;
+        let inner = face::relays_only(builder).bind().await.map_err(|error| BindError::Transport(format!("{error:#}")))?;
         Ok(Self { inner })
     }
 
@@ -205,15 +202,6 @@ impl Arrival {
         let connection = accepting.await.map_err(|error| cause::of_connecting(&error))?;
         Ok(Rc::new(Link::new(connection)))
     }
-}
-
-/// Ring, but ChaCha20-Poly1305 first where AES has no hardware path.
-fn crypto_provider() -> CryptoProvider {
-    let mut provider = rustls::crypto::ring::default_provider();
-    if cfg!(target_arch = "wasm32") {
-        provider.cipher_suites.sort_by_key(|suite| suite.suite() != rustls::CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);
-    }
-    provider
 }
 
 fn transport_config() -> QuicTransportConfig {

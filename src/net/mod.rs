@@ -6,6 +6,12 @@
 mod cause;
 mod endpoint;
 mod establish;
+#[cfg(target_arch = "wasm32")]
+#[path = "face/browser.rs"]
+mod face;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "face/native.rs"]
+mod face;
 mod goodbye;
 mod link;
 mod payload;

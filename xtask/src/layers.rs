@@ -123,7 +123,7 @@ fn condition_allowed(file: &str, code: &str, line: usize) -> bool {
         items.filter(|item| !item.is_empty()).take(1).any(source::declares_module)
     };
     match file {
-        "src/lib.rs" | "src/backend/mod.rs" => guards_module(),
+        "src/lib.rs" | "src/backend/mod.rs" | "src/net/mod.rs" => guards_module(),
         _ if file.starts_with("src/platform/") => true,
         _ if file.starts_with("tests/") => line == 1,
         _ => false,

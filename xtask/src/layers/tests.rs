@@ -66,9 +66,12 @@ fn the_target_is_asked_for_in_platform_only() {
     assert_eq!(faults("core/src/store/x.rs", "\nfn f() -> bool { cfg!(target_family = \"wasm\") }").len(), 1);
     assert_eq!(faults("src/platform/time.rs", condition), NONE);
     assert_eq!(faults("src/lib.rs", condition).len(), 1);
-    for module in ["#[cfg(target_arch = \"wasm32\")]\npub mod js;", "#[cfg(not(target_arch = \"wasm32\"))] mod native;"] {
+    for module in
+        ["#[cfg(target_arch = \"wasm32\")]\npub mod js;", "#[cfg(not(target_arch = \"wasm32\"))]\n#[path = \"native.rs\"]\nmod face;"]
+    {
         assert_eq!(faults("src/lib.rs", module), NONE, "{module}");
         assert_eq!(faults("src/backend/mod.rs", module), NONE, "{module}");
+        assert_eq!(faults("src/net/endpoint.rs", module).len(), 1, "{module}");
     }
     assert_eq!(faults("core/src/store/x.rs", "#[cfg(test)]\nmod tests;\n#[cfg_attr(feature = \"sim\", allow(x))] fn f() {}"), NONE);
 }
