@@ -40,7 +40,8 @@ fn headless() -> Outcome {
     run(script.env("OSIER_RELAY", relay.url()))
 }
 
-fn osier() -> Outcome<PathBuf> {
+/// Builds the native program `osier` and returns its path.
+pub fn osier() -> Outcome<PathBuf> {
     run(cargo().args(["build", "--package", "osier-cli"]))?;
     Ok(native_program())
 }

@@ -7,6 +7,7 @@
 // The rules about clocks and threads are for code that runs in a browser.
 #![allow(clippy::disallowed_types)]
 
+mod bench;
 mod build;
 mod counts;
 mod demo;
@@ -33,7 +34,8 @@ cargo xtask COMMAND
   demo [--port N]       relay and site; prints links to open; Ctrl-C ends it
   demo --headless       two browser pages and a native peer sync this repository; the last line is one JSON object
   test [FILTER…]        every layer; with filters only tests whose names contain one
-  layers                check which module may use which";
+  layers                check which module may use which
+  bench                 measures against their baselines; the last line is one JSON object";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -54,6 +56,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
         "serve" => serve::command(rest),
         "demo" => demo::command(rest),
         "test" => test::command(rest),
+        "bench" => bench::command(rest),
         "layers" => layers::command(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -14,12 +14,20 @@ fn document(name: &str) -> String {
 /// What stands between backquotes and is a path from the root of the repository.
 fn named_paths(text: &str) -> Vec<&str> {
     const PLACES: [&str; 9] = ["core/", "src/", "pkg/", "www/", "cli/", "xtask/", "tests/", "patches/", "docs/"];
-    text.split('`').skip(1).step_by(2).filter(|code| PLACES.iter().any(|place| code.starts_with(place)) && !code.contains(['*', ' ', '…'])).collect()
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|code| PLACES.iter().any(|place| code.starts_with(place)) && !code.contains(['*', ' ', '…']))
+        .collect()
 }
 
 /// Targets of links that stay in the repository.
 fn links(text: &str) -> Vec<&str> {
-    text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()).filter(|link| !link.is_empty() && !link.contains("://")).collect()
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split([')', '#']).next())
+        .filter(|link| !link.is_empty() && !link.contains("://"))
+        .collect()
 }
 
 const DOCUMENTS: [&str; 5] = ["README.md", "ARCHITECTURE.md", "PROTOCOL.md", "CONTRIBUTING.md", "CHANGELOG.md"];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Generation, IntentId, Mode, Moment, PeerId};
+use crate::{Generation, IntentId, Mode, Moment, PeerId, SessionId};
 
 use super::{
     Accept, Action, AttemptId, CloseCode, Config, ConnId, Event, Input, IntentError, Limits, Outcome, PeerInfo, ReconnectPolicy,
@@ -130,13 +130,7 @@ impl Manager {
             Input::Incoming { conn } => self.incoming(now, out, conn),
             Input::HelloRead { conn, peer, generation } => self.hello_read(now, out, conn, peer, generation),
             Input::Decided { decision, accept } => self.decided(now, out, decision, accept),
-            Input::Established { attempt, conn, generation } => {
-                let peer = self.find(|peer| peer.attempt() == Some(attempt));
-                if peer.is_none() && self.find(|peer| peer.refers_to(conn)).is_none() {
-                    out.push(Action::Close { conn, code: self.stale_code(), reason: "the attempt was given up" });
-                }
-                self.with(now, out, peer, |peer, cx| peer.established(cx, conn, generation));
-            }
+            Input::Established { attempt, conn, generation } => self.established(now, out, attempt, (conn, generation)),
             Input::AttemptFailed { attempt, cause } => {
                 let peer = self.find(|peer| peer.attempt() == Some(attempt));
                 self.with(now, out, peer, |peer, cx| peer.attempt_failed(cx, cause));
@@ -147,33 +141,17 @@ impl Manager {
                 self.with(now, out, peer, |peer, cx| peer.connection_lost(cx, conn, cause));
             }
             Input::IntentDone { session, intent, outcome } => {
-                let peer = self.find(|peer| peer.session_id() == Some(session));
-                self.with(now, out, peer, |peer, cx| peer.intent_done(cx, session, intent, outcome));
+                self.in_session(now, out, session, |peer, cx| peer.intent_done(cx, session, intent, outcome))
             }
-            Input::PeerFinished { session } => {
-                let peer = self.find(|peer| peer.session_id() == Some(session));
-                self.with(now, out, peer, Peer::peer_finished);
-            }
-            Input::SessionProgress { session } => {
-                let peer = self.find(|peer| peer.session_id() == Some(session));
-                self.with(now, out, peer, Peer::progress);
-            }
-            Input::SessionComplete { session } => {
-                let peer = self.find(|peer| peer.session_id() == Some(session));
-                self.with(now, out, peer, Peer::session_complete);
-            }
-            Input::SessionEnded { session, cause } => {
-                let peer = self.find(|peer| peer.session_id() == Some(session));
-                self.with(now, out, peer, |peer, cx| peer.session_ended(cx, cause));
-            }
+            Input::PeerFinished { session } => self.in_session(now, out, session, Peer::peer_finished),
+            Input::SessionProgress { session } => self.in_session(now, out, session, Peer::progress),
+            Input::SessionComplete { session } => self.in_session(now, out, session, Peer::session_complete),
+            Input::SessionEnded { session, cause } => self.in_session(now, out, session, |peer, cx| peer.session_ended(cx, cause)),
             Input::Terminated { conn } => {
                 let peer = self.find(|peer| peer.refers_to(conn));
                 self.with(now, out, peer, |peer, cx| peer.goodbye_over(cx, conn));
             }
-            Input::ProbeAnswered { session } => {
-                let peer = self.find(|peer| peer.session_id() == Some(session));
-                self.with(now, out, peer, |peer, _| peer.probe_answered());
-            }
+            Input::ProbeAnswered { session } => self.in_session(now, out, session, |peer, _| peer.probe_answered()),
             Input::Online => {
                 self.core.surroundings.offline = false;
                 self.cut_waits(now, out);
@@ -252,6 +230,14 @@ impl Manager {
         }
     }
 
+    fn established(&mut self, now: Moment, out: &mut Vec<Action>, attempt: AttemptId, (conn, generation): (ConnId, Generation)) {
+        let peer = self.find(|peer| peer.attempt() == Some(attempt));
+        if peer.is_none() && self.find(|peer| peer.refers_to(conn)).is_none() {
+            out.push(Action::Close { conn, code: self.stale_code(), reason: "the attempt was given up" });
+        }
+        self.with(now, out, peer, |peer, cx| peer.established(cx, conn, generation));
+    }
+
     fn decided(&mut self, now: Moment, out: &mut Vec<Action>, decision: AttemptId, accept: bool) {
         let asked = |peer: &Peer| matches!(peer.consent, Consent::Asking { decision: open, .. } if open == decision);
         match self.find(asked) {
@@ -281,6 +267,12 @@ impl Manager {
 
     fn find(&self, is_it: impl Fn(&Peer) -> bool) -> Option<PeerId> {
         self.peers.values().find(|peer| is_it(peer)).map(|peer| peer.id)
+    }
+
+    /// For the peer whose session this is; a session that is over concerns nobody.
+    fn in_session(&mut self, now: Moment, out: &mut Vec<Action>, session: SessionId, act: impl FnOnce(&mut Peer, &mut Cx<'_>)) {
+        let peer = self.find(|peer| peer.session_id() == Some(session));
+        self.with(now, out, peer, act);
     }
 
     fn with(&mut self, now: Moment, out: &mut Vec<Action>, id: Option<PeerId>, act: impl FnOnce(&mut Peer, &mut Cx<'_>)) {

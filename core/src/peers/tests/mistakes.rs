@@ -48,6 +48,18 @@ fn mistake_01_a_session_that_no_longer_owns_an_intent_cannot_settle_it() {
 }
 
 #[test]
+fn mistake_01_a_finishing_session_cannot_settle_what_it_was_not_given() {
+    let mut bench = Bench::new(GREATER);
+    bench.once(1);
+    bench.establish(1, hello(1));
+    bench.finish_intent(1);
+    bench.once(2);
+    assert_eq!(bench.finish_intent(2), []);
+    assert_eq!(bench.finish_intent(1), [], "nor twice");
+    assert_eq!(bench.outcome(2), None);
+}
+
+#[test]
 fn mistake_02_simultaneous_open_the_lesser_side_gives_up_its_dial() {
     let mut bench = Bench::new(GREATER);
     bench.once(1);

@@ -71,6 +71,15 @@ fn heal(world: &mut World) {
             }
         }
     }
+    let lives = (0..world.nodes.len()).any(|node| !world.unsettled(node).is_empty());
+    if world.nodes.len() == 2 && lives {
+        let together = (0..5_000).any(|_| {
+            let step = world.enabled().into_iter().find(|step| !matches!(step, Step::Decide(_, _, false)));
+            world.take(step.unwrap_or(Step::Time));
+            world.together(0, 1)
+        });
+        assert!(together, "a live intent, and no session\n{}", world.tail());
+    }
     for node in 0..world.nodes.len() {
         for intent in world.unsettled(node) {
             let alive = world.nodes[node].modes[&intent] == Mode::Live;

@@ -1,0 +1,128 @@
+// The measures that need a browser. Each takes ours and its baseline in turn, in this page, and returns the middle of the rounds.
+import { WillowNode } from "osier";
+import initOsier from "/osier/generated/osier.js";
+import initCore, { Signatures, difference, heap_bytes as coreHeap } from "/modules/core/bench_core.js";
+import initIroh, { RawLink, heap_bytes as irohHeap } from "/modules/iroh/bench_iroh.js";
+
+const median = (values) => [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)];
+
+async function timed(work) {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
+
+/** Bytes of the heap of the shipped module. */
+const osierHeap = async () => (await initOsier()).memory.buffer.byteLength;
+
+/** A node with a space of its own, and one that joined it and syncs live. */
+async function pair(relay) {
+  const [a, b] = await Promise.all([0, 1].map(() => WillowNode.open({ relays: [relay], storage: "memory" })));
+  const user = await a.createUser();
+  const namespace = await a.createNamespace({ kind: "owned", owner: user });
+  await Promise.all([a.online(), b.online()]);
+  const ticket = await a.share({ namespace, access: "write" });
+  const close = () => Promise.all([a.shutdown(), b.shutdown()]);
+  return { a, b, user, namespace, ticket, close };
+}
+
+/** Resolves when `node` has all of the payload of the entry at `path`. */
+async function payloadArrives(node, namespace, path) {
+  for await (const event of node.subscribe(namespace, { path })) {
+    if (event.type === "inserted" && event.entry.available === event.entry.length) return;
+    if (event.type === "payload" && event.available === event.total) return;
+  }
+}
+
+/** Payload throughput, page to page, and a raw stream of iroh with its defaults: MiB/s. */
+export async function throughput(relay, mebibytes, rounds) {
+  const bytes = mebibytes * 1024 * 1024;
+  await initIroh();
+  const link = await RawLink.open(relay);
+  const { a, b, user, namespace, ticket, close } = await pair(relay);
+  const joined = await b.join(ticket);
+  const intent = b.sync(joined.peers[0], { mode: "live" });
+  const times = { ours: [], baseline: [] };
+  await link.transfer(1024 * 1024); // both congestion controllers have seen the path
+  for (let round = -1; round < rounds; round += 1) {
+    const path = ["large", String(round)];
+    const arrived = payloadArrives(b, namespace, path);
+    const size = round < 0 ? 1024 * 1024 : bytes;
+    const payload = new Blob([crypto.getRandomValues(new Uint8Array(65_536)), new Uint8Array(size - 65_536).fill(round)]);
+    await a.set(namespace, { user, path, payload });
+    const ours = await timed(() => arrived);
+    if (round < 0) continue;
+    times.ours.push(ours);
+    times.baseline.push(await timed(() => link.transfer(bytes)));
+  }
+  await intent.close();
+  const heap = { ours: await osierHeap(), baseline: irohHeap() };
+  await Promise.all([close(), link.close()]);
+  return { ours: (mebibytes * 1000) / median(times.ours), baseline: (mebibytes * 1000) / median(times.baseline), heap };
+}
+
+/** A fresh sync of small entries by one author with their payloads, and the verification of as many signatures alone: ms. */
+export async function freshSync(relay, count, rounds) {
+  await initCore();
+  const signatures = Signatures.of_one_author();
+  signatures.sign(count);
+  const verified = [];
+  for (let round = 0; round < rounds; round += 1) {
+    verified.push(await timed(() => signatures.verify(1024) || Promise.reject(new Error("a signature is wrong"))));
+  }
+  const synced = [];
+  const { a, b, user, namespace, ticket, close } = await pair(relay);
+  await b.shutdown();
+  for (let index = 0; index < count; index += 1) {
+    await a.set(namespace, { user, path: ["small", String(index)], payload: `the payload of entry ${index}` });
+  }
+  for (let round = 0; round < rounds; round += 1) {
+    const fresh = await WillowNode.open({ relays: [relay], storage: "memory" });
+    await fresh.online();
+    const joined = await fresh.join(ticket);
+    synced.push(await timed(() => fresh.sync(joined.peers[0], { mode: "once" }).completed));
+    let complete = 0;
+    for await (const entry of fresh.entries(namespace)) complete += entry.available === entry.length ? 1 : 0;
+    if (complete !== count) throw new Error(`${complete} of ${count} entries arrived`);
+    await fresh.shutdown();
+  }
+  const heap = { ours: await osierHeap(), baseline: coreHeap() };
+  await close();
+  return { ours: median(synced), baseline: median(verified), heap };
+}
+
+/** A local insert of a small entry, and one signature alone: µs. */
+export async function insert(relay, count, rounds) {
+  await initCore();
+  const node = await WillowNode.open({ relays: [relay], storage: "memory" });
+  const user = await node.createUser();
+  const namespace = await node.createNamespace({ kind: "owned", owner: user });
+  const times = { ours: [], baseline: [] };
+  for (let round = 0; round < rounds; round += 1) {
+    const write = async () => {
+      for (let index = 0; index < count; index += 1) {
+        await node.set(namespace, { user, path: [String(round), String(index)], payload: "small" });
+      }
+    };
+    times.ours.push((await timed(write)) / count);
+    const signatures = Signatures.of_one_author();
+    times.baseline.push((await timed(() => signatures.sign(count))) / count);
+    signatures.free();
+  }
+  const heap = { ours: await osierHeap(), baseline: coreHeap() };
+  await node.shutdown();
+  return { ours: 1000 * median(times.ours), baseline: 1000 * median(times.baseline), heap };
+}
+
+/** What one difference among so many entries costs beyond the entry, and none. The baseline is the goal: 4,000 bytes. */
+export async function findDifference(count) {
+  await initCore();
+  const cost = (more) => {
+    const { bytes, entry_bytes: own, round_trips: roundTrips } = difference(count, more);
+    return { bytes: bytes - own, round_trips: roundTrips };
+  };
+  const [one, none] = [cost(1), cost(0)];
+  return { ours: one.bytes, baseline: 4_000, round_trips: one.round_trips, none, heap: { ours: coreHeap(), baseline: 0 } };
+}
+
+globalThis.bench = { throughput, freshSync, findDifference, insert };

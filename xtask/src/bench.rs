@@ -1,0 +1,31 @@
+//! `cargo xtask bench`: Osier against its baselines, in one page and one run.
+
+use crate::build::{self, Module};
+use crate::demo::{node_script, osier};
+use crate::process::{Outcome, run};
+use crate::relay::Relay;
+use crate::serve::site_mounts;
+use crate::server::{Mount, Server};
+use crate::setup;
+use crate::workspace::{root, target};
+
+/// `cargo xtask bench`.
+pub fn command(arguments: &[String]) -> Outcome {
+    if let Some(argument) = arguments.first() {
+        return Err(format!("bench takes no arguments, not `{argument}`").into());
+    }
+    setup::npm_packages()?;
+    let browser = setup::chromium()?;
+    let modules = target().join("bench");
+    Module { package: "bench-iroh", library: "bench_iroh", folder: modules.join("iroh") }.build()?;
+    Module { package: "bench-core", library: "bench_core", folder: modules.join("core") }.build()?;
+    build::site()?;
+    let osier = osier()?;
+    let relay = Relay::start(&osier, 0)?;
+    let mut mounts =
+        vec![Mount { path: "/bench/", folder: root().join("bench/pages") }, Mount { path: "/modules/", folder: modules.clone() }];
+    mounts.extend(site_mounts());
+    let server = Server::start(0, mounts)?;
+    let mut script = node_script(&root().join("bench/run.mjs"), &server, &osier, &browser.chromium);
+    run(script.env("OSIER_RELAY", relay.url()).env("OSIER_MODULES", modules))
+}
