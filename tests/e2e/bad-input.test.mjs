@@ -76,7 +76,7 @@ test("a write with wrong arguments is refused and leaves no trace", async () => 
     return { seen, unchanged: before === (await harness.contents(node)) };
   });
   assertRefused(seen, {
-    "no namespace": invalid("namespace"), "unknown namespace": ["notAuthorised", undefined], "no options": invalid("user"), "unknown option": invalid("options"),
+    "no namespace": invalid("namespace"), "unknown namespace": ["noSuchNamespace", "namespace"], "no options": invalid("user"), "unknown option": invalid("options"),
     "no user": invalid("user"), "unknown user": ["noSuchUser", "user"], "no path": invalid("path"), "path as text": invalid("path"),
     "component of another type": invalid("path"), "component over 4096 bytes": invalid("path"), "path over 4096 bytes": invalid("path"),
     "path over 4096 components": invalid("path"), "negative timestamp": invalid("timestamp"), "timestamp beyond u64": invalid("timestamp"),
