@@ -48,7 +48,7 @@ async function keepSynced(node, peer, peers) {
 function describeYou(notebook) {
   const { node, namespace, user, readOnly } = notebook;
   const rows = [
-    ["name", notebook.nameOf(user)],
+    ["name", notebook.ownName],
     ["may", readOnly ? "read" : "read and write"],
     ["user", user.slice(0, 16)],
     ["space", namespace.slice(0, 16)],

@@ -41,6 +41,7 @@ export class Editor {
     $("text").value = "";
     await this.#refresh();
     if (text === undefined) $("text").focus();
+    else if (matchMedia("(max-width: 42rem)").matches) $("editor").scrollIntoView(); // there it is below the list
   }
 
   async #refresh() {

@@ -43,6 +43,10 @@ export class Notebook extends EventTarget {
     return this.#pages.get(text);
   }
 
+  get ownName() {
+    return this.#names.get(this.user) ?? "no name";
+  }
+
   nameOf(user) {
     const name = this.#names.get(user);
     if (user === this.user) return name ? `${name} (you)` : "you";
