@@ -163,9 +163,10 @@ export interface Completion {
 export type SessionEvent =
   | { type: "connecting" }
   | { type: "established"; role: "dialer" | "acceptor" }
-  /** The connection was lost; the next attempt begins in `retry` milliseconds. */
-  | { type: "disconnected"; cause: WillowError; retry: number }
-  | { type: "reconnecting"; attempt: number }
+  /** The connection, or the attempt at one, failed. */
+  | { type: "disconnected"; cause: WillowError }
+  /** Another attempt begins in `retry` milliseconds; `null`: not before the network or the page is back. */
+  | { type: "reconnecting"; retry: number | null }
   | { type: "overlap"; namespace: NamespaceId; area: Area }
   | { type: "reconciled"; namespace: NamespaceId; area: Area }
   | { type: "reconciledAll" }
@@ -183,7 +184,8 @@ export type StoreEvent =
   | { type: "inserted"; progress: number; entry: Entry; origin: Origin }
   | { type: "pruned"; progress: number; entry: EntryKey }
   | { type: "payload"; progress: number; entry: EntryKey; available: number; total: number; origin: Origin }
-  | { type: "forgotten"; progress: number; entry: EntryKey }
+  /** The entries of an area were forgotten here. */
+  | { type: "forgotten"; progress: number; area: Area; count: number }
   /** History before `progress` is gone: read the state again. */
   | { type: "lagged"; progress: number };
 
@@ -212,8 +214,10 @@ export type PeerEvent =
   | { type: "present"; peer: PeerInfo }
   | { type: "connecting"; id: PeerId }
   | { type: "established"; id: PeerId; role: "dialer" | "acceptor" }
-  /** Dials again in `retry` milliseconds. */
-  | { type: "waiting"; id: PeerId; retry: number }
+  /** Dials again in `retry` milliseconds; `null`: not before the network or the page is back. */
+  | { type: "waiting"; id: PeerId; retry: number | null }
+  /** Another device seems to use this node's key; `certain`: the peer said so. */
+  | { type: "identityInUse"; id: PeerId; certain: boolean }
   /** `code` is the close code of the protocol, where there was one. */
   | { type: "closed"; id: PeerId; code: number | null; reason: string }
   /** Nothing is left to do with the peer. */

@@ -1,7 +1,7 @@
 // The measures that need a browser. Each takes ours and its baseline in turn, in this page, and returns the middle of the rounds.
 import { WillowNode } from "osier";
 import initOsier from "/osier/generated/osier.js";
-import initCore, { Signatures, heap_bytes as coreHeap } from "/modules/core/bench_core.js";
+import initCore, { Signatures, difference, heap_bytes as coreHeap } from "/modules/core/bench_core.js";
 import initIroh, { RawLink, heap_bytes as irohHeap } from "/modules/iroh/bench_iroh.js";
 
 const median = (values) => [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)];
@@ -114,4 +114,15 @@ export async function insert(relay, count, rounds) {
   return { ours: 1000 * median(times.ours), baseline: 1000 * median(times.baseline), heap };
 }
 
-globalThis.bench = { throughput, freshSync, insert };
+/** What one difference among so many entries costs beyond the entry, and none. The baseline is the goal: 4,000 bytes. */
+export async function findDifference(count) {
+  await initCore();
+  const cost = (more) => {
+    const { bytes, entry_bytes: own, round_trips: roundTrips } = difference(count, more);
+    return { bytes: bytes - own, round_trips: roundTrips };
+  };
+  const [one, none] = [cost(1), cost(0)];
+  return { ours: one.bytes, baseline: 4_000, round_trips: one.round_trips, none, heap: { ours: coreHeap(), baseline: 0 } };
+}
+
+globalThis.bench = { throughput, freshSync, findDifference, insert };

@@ -309,7 +309,8 @@ impl ToJs for PeerEvent {
             Present { peer: Peer<'a> },
             Connecting { id: String },
             Established { id: String, role: &'static str },
-            Waiting { id: String, retry: f64 },
+            Waiting { id: String, retry: Option<f64> },
+            IdentityInUse { id: String, certain: bool },
             Closed { id: String, code: Option<f64>, reason: &'a str },
             Gone { id: String },
         }
@@ -317,7 +318,8 @@ impl ToJs for PeerEvent {
             Self::Present(peer) => Out::Present { peer: Peer::of(peer) },
             Self::Connecting { peer } => Out::Connecting { id: peer.to_string() },
             Self::Established { peer, role: end } => Out::Established { id: peer.to_string(), role: role(*end) },
-            Self::Waiting { peer, retry_millis } => Out::Waiting { id: peer.to_string(), retry: number(*retry_millis) },
+            Self::Waiting { peer, retry_millis } => Out::Waiting { id: peer.to_string(), retry: retry_millis.map(number) },
+            Self::IdentityInUse { peer, certain } => Out::IdentityInUse { id: peer.to_string(), certain: *certain },
             Self::Closed { peer, code, reason } => Out::Closed { id: peer.to_string(), code: code.map(number), reason },
             Self::Gone { peer } => Out::Gone { id: peer.to_string() },
         })
@@ -352,8 +354,8 @@ impl Outcome {
 enum SessionOut<'a> {
     Connecting,
     Established { role: &'static str },
-    Disconnected { retry: f64 },
-    Reconnecting { attempt: u32 },
+    Disconnected,
+    Reconnecting { retry: Option<f64> },
     Overlap { namespace: String, area: AreaOut<'a> },
     Reconciled { namespace: String, area: AreaOut<'a> },
     ReconciledAll,
@@ -370,10 +372,8 @@ impl ToJs for SessionEvent {
         let out = match self {
             Self::Connecting => SessionOut::Connecting,
             Self::Established { role: end } => SessionOut::Established { role: role(*end) },
-            Self::Disconnected { cause, retry_millis } => {
-                return with_error(&SessionOut::Disconnected { retry: number(*retry_millis) }, "cause", cause);
-            }
-            Self::Reconnecting { attempt } => SessionOut::Reconnecting { attempt: *attempt },
+            Self::Disconnected { cause } => return with_error(&SessionOut::Disconnected, "cause", cause),
+            Self::Reconnecting { retry_millis } => SessionOut::Reconnecting { retry: retry_millis.map(number) },
             Self::Overlap { namespace, area } => SessionOut::Overlap { namespace: hex(namespace.as_bytes()), area: AreaOut::of(area) },
             Self::Reconciled { namespace, area } => {
                 SessionOut::Reconciled { namespace: hex(namespace.as_bytes()), area: AreaOut::of(area) }
@@ -421,7 +421,7 @@ impl ToJs for StoreEvent {
             Inserted { progress: f64, entry: Entry<'a>, origin: &'static str },
             Pruned { progress: f64, entry: Key<'a> },
             Payload { progress: f64, entry: Key<'a>, available: f64, total: f64, origin: &'static str },
-            Forgotten { progress: f64, entry: Key<'a> },
+            Forgotten { progress: f64, area: AreaOut<'a>, count: f64 },
             Lagged { progress: f64 },
         }
         plain(&match self {
@@ -436,7 +436,9 @@ impl ToJs for StoreEvent {
                 total: number(*total),
                 origin: origin(from),
             },
-            Self::Forgotten { progress, key, .. } => Out::Forgotten { progress: number(progress.0), entry: Key::of(key) },
+            Self::Forgotten { progress, area, count } => {
+                Out::Forgotten { progress: number(progress.0), area: AreaOut::of(area), count: number(*count) }
+            }
             Self::Lagged { progress } => Out::Lagged { progress: number(progress.0) },
         })
     }

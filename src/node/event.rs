@@ -29,17 +29,15 @@ pub enum SessionEvent {
         /// Which end of the connection this node is.
         role: Role,
     },
-    /// The connection was lost; another one will be tried.
+    /// The connection, or the attempt at one, failed.
     Disconnected {
         /// Why.
         cause: Error,
-        /// Milliseconds until the next attempt.
-        retry_millis: u64,
     },
-    /// The next attempt begins.
+    /// Another attempt will be made.
     Reconnecting {
-        /// Its number, from 1.
-        attempt: u32,
+        /// Milliseconds until then; `None`: not before the network or the page is back.
+        retry_millis: Option<u64>,
     },
     /// The peer shares an interest.
     Overlap {
@@ -192,14 +190,14 @@ pub enum StoreEvent {
         /// Where they came from.
         origin: Origin,
     },
-    /// An entry was removed here alone, by its user.
+    /// The entries of an area were removed here alone, by this node's user.
     Forgotten {
         /// Resume after this.
         progress: ProgressId,
-        /// Where it was.
-        key: EntryKey,
-        /// The id of the removed entry.
-        id: [u8; 32],
+        /// The area.
+        area: Area,
+        /// How many entries.
+        count: u64,
     },
     /// The history does not reach back far enough: some changes were missed. Read the state again, what follows is complete from here on.
     Lagged {
@@ -240,8 +238,15 @@ pub enum PeerEvent {
     Waiting {
         /// This peer.
         peer: PeerId,
-        /// Milliseconds until then.
-        retry_millis: u64,
+        /// Milliseconds until then; `None`: not before the network or the page is back.
+        retry_millis: Option<u64>,
+    },
+    /// Another device seems to use this node's key.
+    IdentityInUse {
+        /// The peer whose connection showed it.
+        peer: PeerId,
+        /// Whether the peer said so; otherwise it is a guess.
+        certain: bool,
     },
     /// A connection ended.
     Closed {

@@ -1,51 +1,95 @@
-//! The handle of an intent: what a user holds after `sync`, and of an accepted session.
+//! The handles of an intent and of an accepted session.
 
-use osier_core::{PeerId, SessionId};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
-use super::{Completion, Error, Events, Interest, SessionEvent};
+use osier_core::{IntentId, PeerId, SessionId, peers::Input};
+use tokio::sync::mpsc;
+
+use super::{Completion, Error, Events, SessionEvent, driver::Job, log::SessionLog};
 
 /// An intent to sync with a peer. Clones are handles of the same intent; when the last is dropped, the intent is closed,
 /// unless it was [detached](Intent::detach).
 #[derive(Clone, Debug)]
 pub struct Intent {
+    shared: Arc<IntentShared>,
+}
+
+struct IntentShared {
+    id: IntentId,
     peer: PeerId,
+    log: Arc<SessionLog>,
+    jobs: mpsc::UnboundedSender<Job>,
+    detached: AtomicBool,
+}
+
+impl std::fmt::Debug for IntentShared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Intent").field("id", &self.id).field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+impl IntentShared {
+    fn ask_to_close(&self) {
+        let intent = self.id;
+        // Without a node the intent has settled already.
+        let _ = self.jobs.send(Box::new(move |node| node.input(Input::CloseIntent { intent })));
+    }
+}
+
+impl Drop for IntentShared {
+    fn drop(&mut self) {
+        if !self.detached.load(Ordering::Relaxed) && !self.log.is_settled() {
+            self.ask_to_close();
+        }
+    }
 }
 
 impl Intent {
+    pub(super) fn new(id: IntentId, peer: PeerId, log: Arc<SessionLog>, jobs: mpsc::UnboundedSender<Job>) -> Self {
+        Self { shared: Arc::new(IntentShared { id, peer, log, jobs, detached: AtomicBool::new(false) }) }
+    }
+
+    /// Names the intent within its node.
+    #[must_use]
+    pub fn id(&self) -> IntentId {
+        self.shared.id
+    }
+
     /// Whom it is about.
     #[must_use]
     pub fn peer(&self) -> PeerId {
-        self.peer
+        self.shared.peer
     }
 
     /// How it ends. Settles once; every caller gets the same answer, also one who asks late.
+    ///
+    /// # Errors
+    /// Why it failed.
     pub async fn completed(&self) -> Result<Completion, Error> {
-        todo!()
+        self.shared.log.outcome().await
     }
 
     /// Its events: first what is true now, then all that follow. The last is `Ended` or `Error`.
     #[must_use]
     pub fn events(&self) -> Events<SessionEvent> {
-        todo!()
+        self.shared.log.events()
     }
 
     /// Closes it, and waits until it has settled. Closing twice is closing once.
     pub async fn close(&self) {
-        todo!()
-    }
-
-    /// Asks for more within the same intent.
-    ///
-    /// # Errors
-    /// When an interest resolves to nothing that may be read, or the intent has ended. The intent itself goes on.
-    pub async fn add_interests(&self, interests: Vec<Interest>) -> Result<(), Error> {
-        let _ = interests;
-        todo!()
+        if !self.shared.log.is_settled() {
+            self.shared.ask_to_close();
+            // However it settles is fine.
+            let _ = self.shared.log.outcome().await;
+        }
     }
 
     /// Lets the intent run on when its handles are dropped.
     pub fn detach(&self) {
-        todo!()
+        self.shared.detached.store(true, Ordering::Relaxed);
     }
 }
 
@@ -54,9 +98,14 @@ impl Intent {
 pub struct IncomingSession {
     peer: PeerId,
     session: SessionId,
+    log: Arc<SessionLog>,
 }
 
 impl IncomingSession {
+    pub(super) fn new(peer: PeerId, session: SessionId, log: Arc<SessionLog>) -> Self {
+        Self { peer, session, log }
+    }
+
     /// Who asked for it.
     #[must_use]
     pub fn peer(&self) -> PeerId {
@@ -72,6 +121,17 @@ impl IncomingSession {
     /// Its events: first what is true now, then all that follow. The last is `Ended` or `Error`. Not listening changes nothing.
     #[must_use]
     pub fn events(&self) -> Events<SessionEvent> {
-        todo!()
+        self.log.events()
+    }
+}
+
+impl super::events::Coalesce for IncomingSession {
+    fn replaces(&self, _older: &Self) -> bool {
+        false
+    }
+
+    fn may_be_lost(&self) -> bool {
+        // One whose session is over tells a slow consumer least.
+        self.log.is_settled()
     }
 }

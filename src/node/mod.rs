@@ -4,20 +4,36 @@
 //! one task per session, and the store. Nothing here decides anything about the protocol: rules live in `osier_core`, transport in
 //! [`crate::net`].
 
+mod connections;
+mod convert;
+mod data;
+mod driver;
+mod entries;
 mod error;
 mod event;
 mod events;
 mod handle;
+mod inner;
 mod intent;
+mod intents;
+mod log;
+mod main;
 mod options;
+mod session;
+mod sessions;
+mod spaces;
+mod storage;
+mod transfer;
 mod types;
 
+pub use entries::Entries;
 pub use error::{ERROR_CODES, Error};
 pub use event::{Completion, Origin, PeerEvent, ProgressId, SessionEvent, StoreEvent};
 pub use events::Events;
-pub use handle::{Entries, Node};
+pub use handle::Node;
 pub use intent::{IncomingSession, Intent};
 pub use options::{AcceptPolicy, Interest, Interests, Limits, NodeOptions, ReconnectPolicy, SessionInit};
+pub use osier_core::wallet::PeerAddress;
 pub use osier_core::{IntentId, Mode, PeerId, Role, SessionId};
 pub use types::*;
 pub use willow25::prelude::{Area, NamespaceId, Path, SubspaceId};

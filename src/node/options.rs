@@ -1,7 +1,7 @@
 //! What a node is opened with.
 
 use osier_core::Mode;
-use willow25::prelude::{Area, NamespaceId, SubspaceId};
+use willow25::prelude::{Area, NamespaceId};
 
 /// How to open a node. `Default` is an ephemeral identity without a relay.
 #[derive(Clone, Debug)]
@@ -18,8 +18,6 @@ pub struct NodeOptions {
     pub reconnect: ReconnectPolicy,
     /// How far in the future an entry's timestamp may be, in microseconds. Later ones are rejected.
     pub max_future_micros: u64,
-    /// How long a dial may take, in milliseconds, until its intent fails.
-    pub dial_timeout_millis: u64,
 }
 
 impl Default for NodeOptions {
@@ -31,7 +29,6 @@ impl Default for NodeOptions {
             limits: Limits::default(),
             reconnect: ReconnectPolicy::default(),
             max_future_micros: 10 * 60 * 1_000_000,
-            dial_timeout_millis: 10_000,
         }
     }
 }
@@ -116,8 +113,6 @@ pub enum Interests {
 pub struct Interest {
     /// The namespace.
     pub namespace: NamespaceId,
-    /// Through the capabilities of this user only; `None`: of any user here.
-    pub user: Option<SubspaceId>,
     /// The part of the namespace; `None`: as much as the capabilities cover.
     pub area: Option<Area>,
     /// At most this many entries; `None`: no bound.
@@ -130,6 +125,6 @@ impl Interest {
     /// Interest in a whole namespace.
     #[must_use]
     pub fn namespace(namespace: NamespaceId) -> Self {
-        Self { namespace, user: None, area: None, max_count: None, max_size: None }
+        Self { namespace, area: None, max_count: None, max_size: None }
     }
 }

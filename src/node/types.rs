@@ -1,16 +1,7 @@
 //! Plain data that the node's methods take and return. No behaviour, no handles.
 
-use osier_core::{IntentId, PeerId, Role};
+use osier_core::{IntentId, PeerId, Role, wallet::PeerAddress};
 use willow25::prelude::{Area, NamespaceId, Path, SubspaceId};
-
-/// Where a node can be reached: its endpoint id and the relays it listens at.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct PeerAddress {
-    /// The endpoint id.
-    pub id: PeerId,
-    /// URLs of relays, the best first. Empty: the relays of the dialing node are tried.
-    pub relays: Vec<String>,
-}
 
 /// An entry, as far as a user needs to know it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -115,6 +106,8 @@ pub struct NamespaceInfo {
     pub id: NamespaceId,
     /// Its kind.
     pub kind: NamespaceKind,
+    /// What the users here may do in it, somewhere; `None`: nothing.
+    pub access: Option<Access>,
     /// Whether the secret that grants everything is here.
     pub has_secret: bool,
 }

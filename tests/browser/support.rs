@@ -3,7 +3,10 @@
 use js_sys::{Array, Object, Reflect};
 use osier::{
     Intent, Node, NodeOptions,
-    node::{Access, Area, EntriesOptions, EntryInfo, Joined, Mode, NamespaceId, NamespaceKind, Path, SessionInit, SetRequest, ShareRequest, SubspaceId},
+    node::{
+        Access, Area, EntriesOptions, EntryInfo, Joined, Mode, NamespaceId, NamespaceKind, Path, SessionInit, SetRequest, ShareRequest,
+        SubspaceId,
+    },
 };
 use wasm_bindgen::JsValue;
 

@@ -81,7 +81,8 @@ async fn an_entry_goes_in_and_comes_out_as_plain_data() {
     let Owner { node, user, space } = &owner;
     let binary: JsValue = [JsValue::from("bytes"), Uint8Array::from([0xff, 0].as_slice()).into()].iter().collect::<Array>().into();
     let stamp: JsValue = BigInt::from(1_234_567_890_123_456_u64).into();
-    let written = owner.set(object(&[("user", user.as_str().into()), ("path", binary.clone()), ("timestamp", stamp.clone())]), b"hello").await;
+    let written =
+        owner.set(object(&[("user", user.as_str().into()), ("path", binary.clone()), ("timestamp", stamp.clone())]), b"hello").await;
     assert_eq!(field(&written, "pruned"), 0);
     let entry = field(&written, "entry");
     assert_eq!((text(&entry, "namespace"), text(&entry, "user")), (space.clone(), user.clone()));
@@ -160,7 +161,8 @@ async fn intents_sessions_and_peers_are_told() {
     let joined = ok(guest.join(ticket, none())).await;
     let incoming = owner.node.incoming();
     let watched = guest.watch_peers();
-    let intent: RawIntent = guest.sync(field(&joined, "peers").unchecked_into::<Array>().get(0), object(&[("mode", "live".into())])).unwrap();
+    let intent: RawIntent =
+        guest.sync(field(&joined, "peers").unchecked_into::<Array>().get(0), object(&[("mode", "live".into())])).unwrap();
     assert_eq!(intent.peer(), owner.node.id());
     let events = intent.events();
     for kind in ["connecting", "established", "overlap", "reconciled", "reconciledAll"] {
@@ -243,7 +245,10 @@ async fn wrong_arguments_are_named_and_change_nothing() {
     assert_eq!(refused(node.join("osier".into(), none())).await, ("invalidTicket".to_owned(), Some("ticket".to_owned())));
     assert_eq!(refused(node.share(object(&[("namespace", space.as_str().into()), ("access", "all".into())]))).await, invalid("access"));
     assert_eq!(refused(node.create_namespace(object(&[("kind", "owned".into())]))).await, invalid("owner"));
-    assert_eq!(refused(node.create_namespace(object(&[("kind", "public".into()), ("owner", user.as_str().into())]))).await, invalid("kind"));
+    assert_eq!(
+        refused(node.create_namespace(object(&[("kind", "public".into()), ("owner", user.as_str().into())]))).await,
+        invalid("kind")
+    );
     let error = node.sync("no key".into(), none()).err().expect("it was not refused");
     assert_eq!((text(&error, "code"), text(&error, "argument")), ("invalidArgument".to_owned(), "peer".to_owned()));
     let error = node.sync(node.id().into(), object(&[("mode", "always".into())])).err().expect("it was not refused");

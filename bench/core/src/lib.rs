@@ -2,8 +2,10 @@
 
 #![cfg(target_arch = "wasm32")]
 
+mod difference;
 mod signatures;
 
+pub use difference::{Cost, difference};
 pub use signatures::Signatures;
 
 use wasm_bindgen::prelude::*;

@@ -66,9 +66,8 @@ impl Reporter {
         object["type"] = json!(kind);
         let path = match event {
             StoreEvent::Inserted { entry, .. } => text::path_to_text(&entry.path),
-            StoreEvent::Pruned { key, .. } | StoreEvent::Forgotten { key, .. } | StoreEvent::Payload { key, .. } => {
-                text::path_to_text(&key.path)
-            }
+            StoreEvent::Pruned { key, .. } | StoreEvent::Payload { key, .. } => text::path_to_text(&key.path),
+            StoreEvent::Forgotten { area, .. } => text::path_to_text(area.path()),
             _ => String::new(),
         };
         self.line(&object, format!("{kind} {path}").trim_end());
@@ -114,7 +113,7 @@ fn store_fields(event: &StoreEvent) -> (&'static str, Value) {
             object["total"] = json!(total);
             ("stored", object)
         }
-        StoreEvent::Forgotten { key, .. } => ("forgotten", key_to_json(key)),
+        StoreEvent::Forgotten { area, count, .. } => ("forgotten", json!({ "path": text::path_to_json(area.path()), "count": count })),
         _ => ("lagged", json!({})),
     }
 }

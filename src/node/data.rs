@@ -1,0 +1,227 @@
+//! Entries and payloads: what the data methods of a node do on its thread.
+
+use std::rc::Rc;
+
+use osier_core::{
+    payload::PayloadHasher,
+    store::{Bounds, Cursor, Incoming, Order, Origin, Outcome, StoreEvent as CoreEvent, SubscriptionId},
+    willow::{Coordinatelike as _, SignedEntry, time, verify_one},
+};
+use willow25::prelude::{Area, Entry, NamespaceId, Timestamp};
+
+use super::{
+    EntriesOptions, EntryInfo, EntryKey, Error, SetOutcome, SetRequest, StoreEvent, convert,
+    event::{Origin as EventOrigin, ProgressId},
+    events::EventSender,
+    inner::{Inner, Life},
+};
+use crate::platform;
+
+/// Entries that a page of a query holds.
+const PAGE: usize = 256;
+
+/// Now, in Willow'25's microseconds.
+pub(super) fn tai_now() -> u64 {
+    time::tai_from_unix_micros(platform::unix_micros()).into()
+}
+
+/// The latest timestamp that is accepted now.
+pub(super) fn latest_allowed(max_future_micros: u64) -> u64 {
+    tai_now().saturating_add(max_future_micros)
+}
+
+/// Writes an entry. The timestamp is chosen while nobody else can write, so that it never loses to a clock.
+pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetRequest) -> Result<SetOutcome, Error> {
+    let SetRequest { user, path, payload, timestamp } = request;
+    let latest = latest_allowed(node.options.max_future_micros);
+    if timestamp.is_some_and(|timestamp| timestamp > latest) {
+        return Err(Error::TimestampTooFarAhead);
+    }
+    let mut hasher = PayloadHasher::new();
+    hasher.push(&payload);
+    let hashed = hasher.finish();
+    let (digest, length) = (hashed.digest.clone(), hashed.length);
+    let mut written = None;
+    let outcomes = node
+        .storage
+        .write(|store| {
+            let wallet = node.wallet.borrow();
+            let (capability, secret) = wallet.write_capability_for(&namespace, &user, &path)?;
+            let timestamp = timestamp.unwrap_or_else(|| {
+                let after = store.newest_in_way(&namespace, &user, &path).map(|newest| u64::from(newest).saturating_add(1));
+                tai_now().max(after.unwrap_or(0))
+            });
+            let entry = Entry::builder()
+                .namespace_id(namespace.clone())
+                .subspace_id(user.clone())
+                .path(path.clone())
+                .timestamp(Timestamp::from(timestamp))
+                .payload_digest(digest.clone())
+                .payload_length(length)
+                .build();
+            let signed =
+                SignedEntry::sign(entry, capability, secret).map_err(|error| Error::NotAuthorised { reason: error.to_string() })?;
+            written = Some((signed.id, timestamp));
+            Ok(store.plan(vec![Incoming { entry: signed, payload: Some(payload), origin: Origin::Local }]))
+        })
+        .await?;
+    let (id, timestamp) = written.ok_or_else(|| Error::Internal { reason: "a write without an entry".to_owned() })?;
+    let pruned = match outcomes.first() {
+        Some(Outcome::Inserted { pruned }) => *pruned,
+        Some(Outcome::AlreadyHere) => 0,
+        Some(Outcome::Obsolete) => return Err(Error::Obsolete),
+        other => return Err(Error::Internal { reason: format!("an unexpected outcome of a write: {other:?}") }),
+    };
+    node.storage.keep_outboard(id, hashed.outboard);
+    let entry = EntryInfo {
+        namespace,
+        subspace: user,
+        path,
+        timestamp,
+        payload_length: length,
+        payload_digest: hashed.digest.into_bytes(),
+        available: length,
+        id: id.0,
+    };
+    Ok(SetOutcome { entry, pruned })
+}
+
+/// Takes an entry from elsewhere.
+pub(super) async fn ingest(node: Rc<Inner>, bytes: Vec<u8>) -> Result<bool, Error> {
+    let unverified =
+        SignedEntry::from_bytes(&bytes, &mut node.storage.capabilities()).map_err(|error| Error::invalid_argument("entry", error))?;
+    if u64::from(unverified.entry.timestamp()) > latest_allowed(node.options.max_future_micros) {
+        return Err(Error::TimestampTooFarAhead);
+    }
+    let entry = verify_one(unverified).map_err(|error| Error::InvalidSignature { reason: error.to_string() })?;
+    let incoming = vec![Incoming { entry, payload: None, origin: Origin::Import }];
+    let outcomes = node.storage.write(|store| Ok(store.plan(incoming))).await?;
+    Ok(matches!(outcomes.first(), Some(Outcome::Inserted { .. })))
+}
+
+/// The absolute encoding of the entry at a place.
+pub(super) fn export_entry(node: &Inner, key: &EntryKey) -> Result<Vec<u8>, Error> {
+    let (entry, _) = node.storage.entry(key).ok_or(Error::NoSuchEntry)?;
+    Ok(entry.signed().to_bytes())
+}
+
+/// The entry at a place.
+pub(super) fn get(node: &Inner, key: &EntryKey) -> Option<EntryInfo> {
+    let (entry, available) = node.storage.entry(key)?;
+    Some(convert::stored_info(&entry, available))
+}
+
+/// A page of a query, and where the next one starts.
+pub(super) fn page(
+    node: &Inner,
+    namespace: &NamespaceId,
+    area: &Area,
+    options: EntriesOptions,
+    after: Option<&Cursor>,
+) -> (Vec<EntryInfo>, Option<Cursor>) {
+    let order = if options.reverse { Order::Descending } else { Order::Ascending };
+    let limit = options.limit.map_or(PAGE, |limit| usize::try_from(limit).unwrap_or(PAGE).min(PAGE));
+    let store = node.storage.store();
+    let (entries, next) = store.page(namespace, &Bounds::from(area), order, after, limit);
+    (entries.into_iter().map(convert::entry_info).collect(), next)
+}
+
+/// Bytes of a payload.
+pub(super) async fn payload(node: Rc<Inner>, key: EntryKey, offset: u64, length: Option<u64>) -> Result<Vec<u8>, Error> {
+    let (entry, available) = node.storage.entry(&key).ok_or(Error::NoSuchEntry)?;
+    let total = entry.payload_length();
+    let rest = total.checked_sub(offset).ok_or_else(|| Error::invalid_argument("offset", "beyond the end of the payload"))?;
+    let length = length.unwrap_or(rest);
+    if length > rest {
+        return Err(Error::invalid_argument("length", "beyond the end of the payload"));
+    }
+    if offset + length > available {
+        return Err(Error::PayloadMissing { available, total });
+    }
+    let bytes = node.storage.read(&entry.id(), offset, length).await?;
+    if bytes.len() as u64 == length {
+        return Ok(bytes);
+    }
+    // Between the look at the index and the read the entry was pruned or forgotten.
+    match node.storage.entry(&key) {
+        Some((now, _)) if now.id() == entry.id() => Err(Error::Storage { reason: "a payload is shorter than it should be".to_owned() }),
+        _ => Err(Error::NoSuchEntry),
+    }
+}
+
+/// Removes the entries of an area, here alone.
+pub(super) async fn forget(node: Rc<Inner>, namespace: NamespaceId, area: Option<Area>) -> Result<u64, Error> {
+    let area = area.unwrap_or_else(Area::full);
+    let outcomes = node.storage.write(|store| Ok(store.plan_forget(&namespace, &area))).await?;
+    Ok(match outcomes.first() {
+        Some(Outcome::Forgotten { count }) => *count,
+        _ => 0,
+    })
+}
+
+/// Subscribes at once, so that nothing that is written from now on is missed.
+pub(super) fn subscribe(
+    node: &Inner,
+    namespace: &NamespaceId,
+    area: &Area,
+    from: Option<ProgressId>,
+    sender: &EventSender<StoreEvent>,
+) -> Option<SubscriptionId> {
+    let mut store = node.storage.store_mut();
+    match store.subscribe(namespace, area, from.map(|id| osier_core::store::ProgressId(id.0))) {
+        Ok(id) => Some(id),
+        Err(lagged) => {
+            sender.push(StoreEvent::Lagged { progress: ProgressId(lagged.now.0) });
+            store.subscribe(namespace, area, None).ok()
+        }
+    }
+}
+
+/// Moves events from the store to a consumer, at the consumer's pace; the store's own history is the buffer.
+pub(super) async fn pump_events(node: Rc<Inner>, subscription: Option<SubscriptionId>, sender: EventSender<StoreEvent>) {
+    let Some(id) = subscription else { return };
+    let mut changes = node.storage.changes();
+    let mut life = node.shared.life.subscribe();
+    loop {
+        changes.borrow_and_update();
+        while sender.drained().await {
+            let Some(event) = node.storage.store_mut().poll_subscription(id) else { break };
+            sender.push(store_event(&node, event));
+        }
+        tokio::select! {
+            biased;
+            () = sender.abandoned() => break,
+            _ = life.wait_for(|life| *life != Life::Running) => break,
+            changed = changes.changed() => if changed.is_err() { break },
+        }
+    }
+    node.storage.store_mut().unsubscribe(id);
+}
+
+fn store_event(node: &Inner, event: CoreEvent) -> StoreEvent {
+    let progress = ProgressId(event.progress().0);
+    match event {
+        CoreEvent::Inserted { entry, available, origin, .. } => {
+            StoreEvent::Inserted { progress, entry: convert::stored_info(&entry, available), origin: event_origin(node, origin) }
+        }
+        CoreEvent::Pruned { entry, by, .. } => StoreEvent::Pruned { progress, key: convert::entry_key(&entry), id: entry.id().0, by: by.0 },
+        CoreEvent::Payload { entry, available, total, origin, .. } => StoreEvent::Payload {
+            progress,
+            key: convert::entry_key(&entry),
+            id: entry.id().0,
+            available,
+            total,
+            origin: event_origin(node, origin),
+        },
+        CoreEvent::Forgotten(forgotten) => StoreEvent::Forgotten { progress, area: forgotten.area, count: forgotten.count },
+        CoreEvent::Lagged(_) => StoreEvent::Lagged { progress },
+    }
+}
+
+fn event_origin(node: &Inner, origin: Origin) -> EventOrigin {
+    match origin {
+        Origin::Local => EventOrigin::Local,
+        Origin::Import => EventOrigin::Import,
+        Origin::Peer(session) => node.peer_of(session).map_or(EventOrigin::Import, EventOrigin::Peer),
+    }
+}

@@ -1,0 +1,201 @@
+//! The own intents of a node: their interests, where their peers are, and their logs.
+
+use std::{collections::BTreeMap, rc::Rc, sync::Arc};
+
+use osier_core::{
+    IntentId, Mode, PeerId,
+    peers::{Event, Input, Outcome},
+    sync::OwnInterest,
+    wallet::{InterestSelection, PeerAddress},
+};
+use willow25::prelude::SubspaceId;
+
+use super::{
+    Completion, Error, Interests, SessionEvent, SessionInit, convert,
+    inner::Inner,
+    log::{IntentOutcome, SessionLog},
+};
+use crate::net::DialAddress;
+
+/// Payloads of at most 2^this bytes may be sent to this node unasked, together with their entry.
+pub(super) const MAX_PAYLOAD_POWER: u8 = 14;
+
+/// The unsettled intents.
+#[derive(Default)]
+pub(super) struct Intents {
+    all: BTreeMap<IntentId, IntentEntry>,
+}
+
+struct IntentEntry {
+    peer: PeerId,
+    relays: Vec<String>,
+    selection: InterestSelection,
+    mode: Mode,
+    log: Arc<SessionLog>,
+}
+
+/// When the node ends in a way that settles nothing, nobody shall wait for ever.
+impl Drop for Intents {
+    fn drop(&mut self) {
+        for entry in self.all.values() {
+            entry.log.settle(Err(Error::Fatal { reason: "the node's thread ended".to_owned() }));
+        }
+    }
+}
+
+impl Intents {
+    /// Where a peer can be dialed, as its intents say.
+    pub(super) fn address(&self, peer: PeerId, own_relays: &[String]) -> DialAddress {
+        let mut relays: Vec<String> = Vec::new();
+        for entry in self.all.values().filter(|entry| entry.peer == peer) {
+            for relay in &entry.relays {
+                if !relays.contains(relay) {
+                    relays.push(relay.clone());
+                }
+            }
+        }
+        if relays.is_empty() {
+            relays = own_relays.to_vec();
+        }
+        DialAddress { id: peer, relays }
+    }
+
+    /// What an intent is about.
+    pub(super) fn selection(&self, intent: IntentId) -> Option<(InterestSelection, Mode)> {
+        self.all.get(&intent).map(|entry| (entry.selection.clone(), entry.mode))
+    }
+
+    /// Tells one intent.
+    pub(super) fn push(&self, intent: IntentId, event: &SessionEvent) {
+        if let Some(entry) = self.all.get(&intent) {
+            entry.log.push(event);
+        }
+    }
+
+    /// Tells every intent with a peer.
+    pub(super) fn push_all(&self, peer: PeerId, event: &SessionEvent) {
+        for entry in self.all.values().filter(|entry| entry.peer == peer) {
+            entry.log.push(event);
+        }
+    }
+
+    /// The one end of an intent.
+    pub(super) fn settle(&mut self, intent: IntentId, outcome: Outcome) {
+        if let Some(entry) = self.all.remove(&intent) {
+            entry.log.settle(convert::intent_outcome(outcome));
+        }
+    }
+}
+
+/// An intent on its way from the handle to the node. Whatever happens to it, it settles.
+pub(super) struct Submission {
+    id: IntentId,
+    address: PeerAddress,
+    init: SessionInit,
+    /// Taken when the intent has another owner, or has settled.
+    log: Option<Arc<SessionLog>>,
+}
+
+impl Submission {
+    pub(super) fn new(id: IntentId, address: PeerAddress, init: SessionInit, log: Arc<SessionLog>) -> Self {
+        Self { id, address, init, log: Some(log) }
+    }
+
+    /// Settles it without the peer manager.
+    pub(super) fn settle(mut self, outcome: IntentOutcome) {
+        if let Some(log) = self.log.take() {
+            log.settle(outcome);
+        }
+    }
+}
+
+impl Drop for Submission {
+    fn drop(&mut self) {
+        if let Some(log) = self.log.take() {
+            log.settle(Err(Error::ShuttingDown));
+        }
+    }
+}
+
+/// Takes an intent in: checks it, registers it, hands it to the peer manager.
+pub(super) fn submit(node: &Rc<Inner>, mut submission: Submission) {
+    if let Err(error) = check(node, &submission.address, &submission.init) {
+        return submission.settle(Err(error));
+    }
+    let selection = convert::selection(&submission.init.interests);
+    if !can_read_any(node, &selection) {
+        let outcome = match submission.init.interests {
+            Interests::All => Ok(Completion::NothingInCommon),
+            Interests::Some(_) => Err(Error::NotAuthorised { reason: "no capability here reads any of the interests".to_owned() }),
+        };
+        return submission.settle(outcome);
+    }
+    let Some(log) = submission.log.take() else { return };
+    let (id, peer, mode) = (submission.id, submission.address.id, submission.init.mode);
+    let policy = convert::reconnect_policy(submission.init.reconnect.unwrap_or(node.options.reconnect));
+    let relays = submission.address.relays.clone();
+    node.intents.borrow_mut().all.insert(id, IntentEntry { peer, relays, selection, mode, log });
+    node.input(Input::Submit { intent: id, peer, mode, policy });
+}
+
+fn check(node: &Inner, address: &PeerAddress, init: &SessionInit) -> Result<(), Error> {
+    node.check_running()?;
+    if address.id == node.id() {
+        return Err(Error::SelfPeer);
+    }
+    if !crate::net::is_peer_id(&address.id) {
+        return Err(Error::invalid_argument("peer", "the id is no Ed25519 public key"));
+    }
+    for relay in &address.relays {
+        crate::net::check_relay_url(relay).map_err(|error| Error::invalid_argument("relays", error))?;
+    }
+    if let Interests::Some(interests) = &init.interests
+        && interests.iter().any(|interest| interest.max_count == Some(0))
+    {
+        return Err(Error::invalid_argument("interests", "a maximum count of 0 asks for nothing"));
+    }
+    Ok(())
+}
+
+/// Whether any capability here reads a part of the selection.
+fn can_read_any(node: &Inner, selection: &InterestSelection) -> bool {
+    let wallet = node.wallet.borrow();
+    match selection {
+        InterestSelection::All => wallet.read_capabilities(None).next().is_some(),
+        InterestSelection::Only(interests) => interests.iter().any(|interest| {
+            wallet.read_capabilities(Some(&interest.namespace)).any(|held| match &interest.area {
+                None => true,
+                Some(area) => osier_core::willow::Grouping::intersection(&held.granted_area(), area).is_ok(),
+            })
+        }),
+    }
+}
+
+/// The interests of an intent in one session: delegated to its receiver key.
+pub(super) fn own_interests(node: &Inner, receiver: &SubspaceId, selection: &InterestSelection) -> Vec<OwnInterest> {
+    let interests = node.wallet.borrow().for_session(receiver, selection);
+    interests
+        .into_iter()
+        .map(|interest| OwnInterest {
+            id: osier_core::sync::InterestId(0),
+            capability: interest.capability,
+            max_count: interest.max_count,
+            max_size: interest.max_size,
+            max_payload_power: MAX_PAYLOAD_POWER,
+        })
+        .collect()
+}
+
+/// How news about a peer looks to its intents; `None`: they hear of it in another way.
+pub(super) fn session_event(node: &Inner, event: Event) -> Option<SessionEvent> {
+    match event {
+        Event::Connecting => Some(SessionEvent::Connecting),
+        Event::Established { role } => Some(SessionEvent::Established { role }),
+        Event::Disconnected { cause } => Some(SessionEvent::Disconnected { cause: convert::cause_error(cause) }),
+        Event::Reconnecting { at } => {
+            let now = node.now();
+            Some(SessionEvent::Reconnecting { retry_millis: at.map(|at| at.micros_since(now) / 1000) })
+        }
+        Event::Terminated | Event::IdentityInUse { .. } | Event::Forgotten => None,
+    }
+}

@@ -1,0 +1,49 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use osier_core::Role;
+
+use super::*;
+
+fn all(events: &Events<SessionEvent>) -> Vec<SessionEvent> {
+    std::iter::from_fn(|| events.try_next()).collect()
+}
+
+fn progress(sent: u64) -> SessionEvent {
+    SessionEvent::Progress { sent, received: 0, entries_sent: 0, entries_received: 0 }
+}
+
+#[tokio::test]
+async fn a_late_listener_sees_what_is_true_and_an_early_one_everything() {
+    let log = SessionLog::new();
+    let early = log.events();
+    let established = SessionEvent::Established { role: Role::Alfie };
+    for event in [SessionEvent::Connecting, established.clone(), progress(1), progress(2), SessionEvent::ReconciledAll] {
+        log.push(&event);
+    }
+    let late = log.events();
+    log.settle(Ok(Completion::Complete));
+    log.settle(Err(Error::Closed));
+    log.push(&SessionEvent::Connecting);
+    let ended = SessionEvent::Ended { completion: Completion::Complete };
+    assert_eq!(all(&early), [SessionEvent::Connecting, established.clone(), progress(2), SessionEvent::ReconciledAll, ended.clone()]);
+    assert_eq!(all(&late), [established.clone(), SessionEvent::ReconciledAll, progress(2), ended.clone()]);
+    assert_eq!(all(&log.events()).last(), Some(&ended), "also for a listener that comes after the end");
+    assert_eq!(log.outcome().await, Ok(Completion::Complete));
+    assert_eq!(log.outcome().await, Ok(Completion::Complete));
+}
+
+#[test]
+fn a_new_connection_makes_the_old_areas_untrue() {
+    let log = SessionLog::new();
+    log.push(&SessionEvent::ReconciledAll);
+    log.push(&SessionEvent::Reconnecting { retry_millis: Some(1) });
+    assert_eq!(all(&log.events()), [SessionEvent::Reconnecting { retry_millis: Some(1) }]);
+}
+
+#[test]
+fn a_dropped_listener_is_forgotten() {
+    let log = SessionLog::new();
+    drop(log.events());
+    log.push(&SessionEvent::Connecting);
+    assert!(log.lock().listeners.is_empty());
+}
