@@ -49,7 +49,7 @@ async fn a_write_never_loses_to_a_clock_but_an_older_one_is_obsolete() {
     node.set(ns.clone(), request(&user, "a/b", b"1", Some(ahead))).await.unwrap();
     let second = node.set(ns.clone(), request(&user, "a/b", b"2", None)).await.unwrap();
     assert_eq!((second.entry.timestamp, second.pruned), (ahead + 1, 1));
-    let parent = node.set(ns.clone(), request(&user, "a", b"prunes the rest", None)).await.unwrap();
+    let parent = node.set(ns.clone(), request(&user, "a", b"prunes the rest", Some(ahead + 2))).await.unwrap();
     assert_eq!(parent.pruned, 1, "a newer prefix prunes");
     let obsolete = node.set(ns.clone(), request(&user, "a/c", b"3", Some(5))).await.unwrap_err();
     assert_eq!(obsolete, Error::Obsolete);
