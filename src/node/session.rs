@@ -323,11 +323,7 @@ impl SessionTask {
     fn drain(&mut self) -> Result<(), Cause> {
         self.changes.borrow_and_update();
         loop {
-            let mut idle = true;
-            loop {
-                let output = self.session.poll_output(self.node.now(), &mut self.node.storage.store_mut());
-                let Some(output) = output else { break };
-                idle = false;
+            while let Some(output) = self.poll_output() {
                 self.carry_out(output)?;
             }
             while let Outgoing::Open(outbox) = &self.outgoing {
@@ -337,13 +333,18 @@ impl SessionTask {
                 }
                 let bytes = self.session.poll_transmit(self.node.now(), &mut self.node.storage.store_mut(), space);
                 let Some(bytes) = bytes else { break };
-                idle = false;
                 outbox.push(bytes);
             }
-            if idle {
-                return Ok(());
+            // What is to be sent may need something first: a payload is to be read.
+            match self.poll_output() {
+                Some(output) => self.carry_out(output)?,
+                None => return Ok(()),
             }
         }
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.session.poll_output(self.node.now(), &mut self.node.storage.store_mut())
     }
 
     fn carry_out(&mut self, output: Output) -> Result<(), Cause> {

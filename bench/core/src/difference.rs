@@ -141,17 +141,15 @@ impl Side {
     fn send(&mut self) -> Result<Vec<u8>, JsError> {
         let mut bytes = Vec::new();
         loop {
-            let mut idle = true;
             while let Some(output) = self.session.poll_output(NOW, &mut self.store) {
-                idle = false;
                 self.carry_out(output)?;
             }
             while let Some(some) = self.session.poll_transmit(NOW, &mut self.store, SPACE_ON_THE_STREAM) {
-                idle = false;
                 bytes.extend(some);
             }
-            if idle {
-                return Ok(bytes);
+            match self.session.poll_output(NOW, &mut self.store) {
+                Some(output) => self.carry_out(output)?,
+                None => return Ok(bytes),
             }
         }
     }

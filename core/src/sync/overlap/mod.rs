@@ -11,7 +11,7 @@
 //! - [`add`](Overlap::add) the first interests before handling the first message: the answer to the peer's hashes says which of them
 //!   were *not* met.
 //! - After any call, drain [`poll_event`](Overlap::poll_event), and [`poll_message`](Overlap::poll_message) as fast as the transport
-//!   takes it. Messages leave in that order, in one queue.
+//!   takes it. Messages leave in that order, in one queue, and before any message that names a capability handle.
 //! - A message that names a pair of capability handles is counted: [`name_sent`](Overlap::name_sent) when it leaves,
 //!   [`name_received`](Overlap::name_received) when it arrives.
 //! - After [`OverlapEvent::Ended`], [`release`](Overlap::release) the overlap once nothing in any queue names its handles.
@@ -123,7 +123,7 @@ pub enum OverlapEvent {
         /// The own interest.
         interest: InterestId,
         /// What is shared.
-        shared: Shared,
+        shared: Box<Shared>,
     },
     /// An overlap is over because one side dropped its interest. To be answered by [`Overlap::release`].
     Ended {

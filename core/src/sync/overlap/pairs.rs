@@ -112,7 +112,8 @@ impl State {
     /// Shows every capability of a group that was not shown yet. Whether there was one.
     fn show_all(&mut self, group: GroupId, key: PairKey) -> bool {
         let offers = self.groups.get(&group).map(|group| group.offers.clone()).unwrap_or_default();
-        offers.into_iter().fold(false, |any, offer| self.show(key, offer) || any)
+        let shown = offers.into_iter().filter(|&offer| self.show(key, offer)).count();
+        shown > 0
     }
 
     /// Whether the peer showed a capability in this pair that intersects the offer.
@@ -229,7 +230,7 @@ impl State {
         let Some(own) = self.interests.get_mut(&interest) else { return };
         if state.interests.insert(interest) {
             own.known = Known::Matched;
-            self.events.push_back(OverlapEvent::Matched { overlap, interest, shared: state.shared.clone() });
+            self.events.push_back(OverlapEvent::Matched { overlap, interest, shared: Box::new(state.shared.clone()) });
         }
     }
 }

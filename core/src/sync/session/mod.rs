@@ -43,8 +43,9 @@ use transmit::Outgoing;
 ///
 /// - [`add_intent`](Self::add_intent) the first intents before the first [`handle_bytes`](Self::handle_bytes).
 /// - After any input (any `handle_*`, a new or closed intent, a change of the store by anybody, more room on the stream) drain
-///   [`poll_output`](Self::poll_output), then [`poll_transmit`](Self::poll_transmit) as far as there is room, and repeat until both have
-///   nothing; then arm a timer for [`next_deadline`](Self::next_deadline).
+///   [`poll_output`](Self::poll_output), then [`poll_transmit`](Self::poll_transmit) as far as there is room, and repeat until there is no
+///   output after the last transmit, which may itself want something: a payload to be read. Then arm a timer for
+///   [`next_deadline`](Self::next_deadline).
 /// - Hand in all bytes that are at hand before draining: the signatures of what arrived are verified together.
 /// - What `poll_transmit` gives is written in that order. After [`Output::Finish`] it gives nothing more.
 /// - After an error, or [`Output::Failed`], the session is over.
@@ -55,17 +56,15 @@ use transmit::Outgoing;
 /// fn drain(session: &mut Session, now: Moment, store: &mut Store, carry_out: &mut impl FnMut(Output), write: &mut impl FnMut(Vec<u8>) -> usize) {
 ///     let mut space = 64 * 1024;
 ///     loop {
-///         let mut idle = true;
 ///         while let Some(output) = session.poll_output(now, store) {
 ///             carry_out(output);
-///             idle = false;
 ///         }
 ///         while let Some(bytes) = session.poll_transmit(now, store, space) {
 ///             space = write(bytes);
-///             idle = false;
 ///         }
-///         if idle {
-///             break;
+///         match session.poll_output(now, store) {
+///             Some(output) => carry_out(output),
+///             None => break,
 ///         }
 ///     }
 /// }
