@@ -4,6 +4,7 @@
  * Identifiers are lowercase hex strings, timestamps `bigint` microseconds (see `dateFromTimestamp`),
  * lengths and offsets `number` of bytes, durations `number` of milliseconds. Every rejection is a `WillowError`.
  */
+/// <reference lib="esnext.disposable" />
 
 /** A user's public key (Willow: subspace id), 64 hex digits. */
 export type UserId = string;
@@ -73,7 +74,7 @@ export interface OpenOptions {
 }
 
 export interface Limits {
-  /** Concurrent sessions, default 64. More are closed with the code `limitExceeded`. */
+  /** Concurrent sessions, default 256. More are closed with the code `limitExceeded`. */
   maxSessions?: number;
   /** How far in the future a timestamp may lie, in milliseconds; default 10 minutes. Later ones are refused, written here or received. */
   maxFuture?: number;
@@ -293,12 +294,14 @@ export class WillowNode implements AsyncDisposable {
   capabilities(filter?: { namespace?: NamespaceId; user?: UserId; access?: Access }): Promise<CapabilityInfo[]>;
   /** The secret key of a user or a space, as text: whoever has it can do what they can. */
   exportSecret(id: UserId | NamespaceId): Promise<string>;
-  importSecret(text: string): Promise<UserId | NamespaceId>;
+  importSecret(secret: string): Promise<UserId | NamespaceId>;
 
   /** Writes an entry. Rejects with `obsolete` if a newer entry is in its way; nothing is stored unless all of the payload was read. */
   set(namespace: NamespaceId, options: SetOptions): Promise<{ entry: Entry; pruned: number }>;
-  /** Takes an authorised entry (Willow's absolute encoding) from elsewhere; false if it was not news. */
+  /** Takes an authorised entry (Willow's absolute encoding, see `exportEntry`) from elsewhere, without its payload; false if it was not news. */
   ingest(entry: Uint8Array): Promise<boolean>;
+  /** An entry with the capability and the signature that prove it: what `ingest` takes, on this or any other node. Rejects with `noSuchEntry`. */
+  exportEntry(entry: EntryKey): Promise<Uint8Array>;
   get(namespace: NamespaceId, user: UserId, path: PathLike): Promise<Entry | undefined>;
   /** Entries by user, then path; `"descending"` the other way round. */
   entries(

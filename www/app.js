@@ -1,10 +1,10 @@
 // The shared notebook: what an app on top of Osier looks like. Start reading here.
 import { WillowNode } from "osier";
-import { $, toast } from "./lib/dom.js";
+import { $, h, toast } from "./lib/dom.js";
 import { Editor } from "./lib/editor.js";
 import { Files } from "./lib/files.js";
 import { List } from "./lib/list.js";
-import { Notebook } from "./lib/notebook.js";
+import { Notebook, READ_ONLY } from "./lib/notebook.js";
 import { Peers } from "./lib/peers.js";
 import { Share, linkFor, readLink } from "./lib/share.js";
 
@@ -18,9 +18,14 @@ function status(state, text) {
 
 async function openNode(relays) {
   const node = await WillowNode.open({ relays, storage: "memory" });
+  addEventListener("pagehide", () => node.shutdown());
+  if (relays.length === 0) {
+    status("failed", "no relay");
+    toast("Without a relay nobody can join. Name one in the address of this page: #relay=https://…", true);
+    return node;
+  }
   status("connecting", "looking for the relay");
   node.online().then(() => status("online", "online"), () => status("failed", "shut down"));
-  addEventListener("pagehide", () => node.shutdown());
   return node;
 }
 
@@ -39,10 +44,37 @@ async function keepSynced(node, peer, peers) {
   }
 }
 
-async function showNotebook(node, { namespace, user, peers: addresses }, name, relays) {
-  const notebook = new Notebook(node, namespace, user);
+/** Who this is, in which space, on which node. */
+function describeYou(notebook) {
+  const { node, namespace, user, readOnly } = notebook;
+  const rows = [
+    ["name", notebook.ownName],
+    ["may", readOnly ? "read" : "read and write"],
+    ["user", user.slice(0, 16)],
+    ["space", namespace.slice(0, 16)],
+    ["node", node.id.slice(0, 16)],
+  ];
+  $("you").replaceChildren(...rows.flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)]));
+}
+
+/** The button and Alt+N. */
+function onNew(notebook, start) {
+  $("new").addEventListener("click", start);
+  addEventListener("keydown", (event) => {
+    if (!event.altKey || event.code !== "KeyN") return;
+    event.preventDefault();
+    if (notebook.readOnly) toast(READ_ONLY, true);
+    else start();
+  });
+}
+
+async function showNotebook(node, joined, name, relays) {
+  const notebook = new Notebook(node, joined);
   $("start").hidden = true;
   $("notebook").hidden = false;
+  $("read-only").hidden = !notebook.readOnly;
+  $("read-only").textContent = READ_ONLY;
+  for (const id of ["new", "files"]) $(id).disabled = notebook.readOnly;
   const select = (text, { shown = false } = {}) => {
     list.mark(text);
     if (!shown) editor.show(text);
@@ -52,22 +84,12 @@ async function showNotebook(node, { namespace, user, peers: addresses }, name, r
   const peers = new Peers(node);
   new Files(notebook);
   new Share(notebook, relays);
-  $("new").addEventListener("click", () => select(undefined));
-  addEventListener("keydown", (event) => {
-    if (event.altKey && event.code === "KeyN") {
-      event.preventDefault();
-      select(undefined);
-    }
-  });
-  const describe = () => {
-    const rows = [["name", notebook.nameOf(user)], ["user", user.slice(0, 16)], ["space", namespace.slice(0, 16)], ["node", node.id.slice(0, 16)]];
-    $("you").replaceChildren(...rows.flatMap(([term, text]) => [Object.assign(document.createElement("dt"), { textContent: term }), Object.assign(document.createElement("dd"), { textContent: text })]));
-  };
-  notebook.addEventListener("names", describe);
-  describe();
+  onNew(notebook, () => select(undefined));
+  notebook.addEventListener("names", () => describeYou(notebook));
+  describeYou(notebook);
   await notebook.start();
-  for (const peer of addresses) keepSynced(node, peer, peers);
-  if (name !== "") await notebook.rename(name).catch((error) => error.code !== "notAuthorised" && toast(error.message, true));
+  for (const peer of joined.peers) keepSynced(node, peer, peers);
+  if (name !== "" && !notebook.readOnly) await notebook.rename(name).catch((error) => toast(error.message, true));
   await editor.show(undefined);
   globalThis.notebook = notebook; // at hand in the console
 }
@@ -76,7 +98,7 @@ async function create(relays, name) {
   const node = await openNode(relays);
   const user = await node.createUser();
   const namespace = await node.createNamespace({ kind: "owned", owner: user });
-  await showNotebook(node, { namespace, user, peers: [] }, name, relays);
+  await showNotebook(node, { namespace, user, access: "write", peers: [] }, name, relays);
 }
 
 async function join(relays, ticket, name) {

@@ -1,3 +1,11 @@
+/** Every code there is, as in index.d.ts; the last one comes from the package itself, the others from the module. */
+const CODES = new Set([
+  "invalidArgument", "invalidTicket", "ticketForAnotherUser", "obsolete", "notAuthorised", "noSuchUser", "noSuchNamespace", "noSuchEntry",
+  "payloadMissing", "payloadUnreadable", "invalidSignature", "timestampTooFarAhead", "selfPeer", "dialFailed", "timeout", "refused",
+  "unsupportedVersion", "protocolViolation", "duplicate", "limitExceeded", "identityInUse", "transport", "closed", "aborted",
+  "shuttingDown", "storage", "fatal", "internal", "wasmLoadFailed",
+]);
+
 /** The one error class of the package. `code` is stable and part of the contract; the message is for people. */
 export class WillowError extends Error {
   constructor(code, message, details = {}) {
@@ -15,12 +23,10 @@ export class WillowError extends Error {
     return { name, code, message, argument, peer, detail };
   }
 
-  /** A WillowError from plain data, from another WillowError or from anything that was thrown. */
+  /** A WillowError from plain data, from another WillowError or from anything that was thrown: `internal` if it is unknown. */
   static from(thrown) {
     if (thrown instanceof WillowError) return thrown;
-    if (thrown !== null && typeof thrown === "object" && typeof thrown.code === "string" && !(typeof DOMException === "function" && thrown instanceof DOMException)) {
-      return new WillowError(thrown.code, String(thrown.message), thrown);
-    }
+    if (CODES.has(thrown?.code)) return new WillowError(thrown.code, String(thrown.message), thrown);
     if (typeof WebAssembly === "object" && thrown instanceof WebAssembly.RuntimeError) {
       return new WillowError("fatal", `the WebAssembly module trapped (${thrown.message}); open a new node`);
     }

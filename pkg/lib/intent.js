@@ -1,4 +1,4 @@
-import { WillowError } from "./error.js";
+import { WillowError, guarded } from "./error.js";
 import { sessionEvents } from "./iterate.js";
 
 /** A wish to sync with a peer. It ends by completion, `close()`, its signal, or the node's shutdown; never by garbage collection. */
@@ -29,9 +29,11 @@ export class Intent {
   }
 
   /** Closes the intent; resolves when it has settled. Idempotent. */
-  async close() {
-    this.#raw.close();
-    await this.#completed.catch(() => {});
+  close() {
+    return guarded(async () => {
+      this.#raw.close();
+      await this.#completed.catch(() => {});
+    });
   }
 
   /** Each iterator begins with what is true now and sees all later events; leaving it ends that iteration only. */

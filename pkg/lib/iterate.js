@@ -1,21 +1,22 @@
 import { WillowError } from "./error.js";
 
 /**
- * An async iterator over a stream of the node. `open` makes the stream (an object with `next(): Promise<item | undefined>`
- * and `close()`) when the first item is asked for; leaving the loop, `return()` and the signal close it.
+ * An async iterator over a stream of the node: an object with `next(): Promise<item | undefined>` and `close()`. `open` makes the
+ * stream at once, so that nothing is missed between the call and the first `next()`; what it throws, the first `next()` rejects with.
+ * Leaving the loop, `return()` and the signal close the stream, and nothing else.
  */
 export class Iteration {
-  #open;
   #stream;
   #signal;
   #onAbort = () => this.#finish();
   #last = Promise.resolve();
   #ended = false;
 
-  constructor(open, signal) {
-    this.#open = open;
+  constructor(open) {
+    const { stream, signal } = opened(open);
+    this.#stream = stream;
     this.#signal = signal;
-    if (signal?.aborted) this.#ended = true;
+    if (signal?.aborted) this.#finish();
     else signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
@@ -36,9 +37,7 @@ export class Iteration {
   }
 
   async #take() {
-    if (this.#ended) return { done: true, value: undefined };
     try {
-      this.#stream ??= await this.#open();
       const item = this.#ended ? undefined : await this.#stream.next();
       if (item !== undefined && !this.#ended) return { done: false, value: item };
     } catch (thrown) {
@@ -50,26 +49,38 @@ export class Iteration {
   }
 
   #finish() {
-    if (!this.#ended) {
-      this.#ended = true;
-      this.#signal?.removeEventListener("abort", this.#onAbort);
-    }
-    this.#stream?.close();
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#stream.close();
   }
+}
+
+function opened(open) {
+  try {
+    return open();
+  } catch (thrown) {
+    return { stream: { next: () => Promise.reject(thrown), close() {} } };
+  }
+}
+
+/** A stream whose items are converted. */
+export function mapped(stream, convert) {
+  return {
+    next: async () => {
+      const item = await stream.next();
+      return item === undefined ? undefined : convert(item);
+    },
+    close: () => stream.close(),
+  };
 }
 
 /** The events of an intent or an accepted session, their errors as WillowErrors. */
 export function sessionEvents(raw) {
-  return new Iteration(() => {
-    const stream = raw.events();
-    return {
-      next: async () => {
-        const event = await stream.next();
-        if (event?.error !== undefined) event.error = WillowError.from(event.error);
-        if (event?.cause !== undefined) event.cause = WillowError.from(event.cause);
-        return event;
-      },
-      close: () => stream.close(),
-    };
-  });
+  const convert = (event) => {
+    if (event.error !== undefined) event.error = WillowError.from(event.error);
+    if (event.cause !== undefined) event.cause = WillowError.from(event.cause);
+    return event;
+  };
+  return new Iteration(() => ({ stream: mapped(raw.events(), convert) }));
 }

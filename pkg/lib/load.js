@@ -1,5 +1,5 @@
 import init from "../generated/osier.js";
-import { WillowError } from "./error.js";
+import { WillowError, invalid } from "./error.js";
 
 let loading;
 
@@ -7,12 +7,19 @@ let loading;
  * Loads the WebAssembly module once. `source` is a module, its bytes, a Response or a URL; without it the file beside this
  * script is fetched. A failed load can be tried again.
  */
-export function load(source) {
+export async function load(source) {
+  if (source !== undefined && !isSource(source)) throw invalid("wasm", "expected a WebAssembly.Module, its bytes, a Response or a URL");
   loading ??= instantiate(source).catch((thrown) => {
     loading = undefined;
     throw thrown;
   });
   return loading;
+}
+
+function isSource(source) {
+  if (typeof source === "string" || source instanceof URL || source instanceof WebAssembly.Module) return true;
+  if (typeof Response === "function" && source instanceof Response) return true;
+  return source instanceof ArrayBuffer || ArrayBuffer.isView(source);
 }
 
 async function instantiate(source) {

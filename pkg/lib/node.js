@@ -3,7 +3,7 @@ import { abortable, checkSignal, throwIfAborted } from "./abort.js";
 import { WillowError, guarded, invalid } from "./error.js";
 import { IncomingSession } from "./incoming.js";
 import { Intent } from "./intent.js";
-import { Iteration } from "./iterate.js";
+import { Iteration, mapped } from "./iterate.js";
 import { load } from "./load.js";
 import { writePayload } from "./payload.js";
 
@@ -33,6 +33,7 @@ function keyOf(entry) {
 export class WillowNode {
   #raw;
   #id;
+  #over = false;
 
   /** @internal Use `WillowNode.open`. */
   constructor(raw) {
@@ -73,7 +74,7 @@ export class WillowNode {
   }
 
   watchPeers(signal) {
-    return new Iteration(() => this.#raw.watchPeers(), checkSignal(signal));
+    return this.#follow(() => [this.#raw.watchPeers(), checkSignal(signal)]);
   }
 
   disconnect(peer) {
@@ -104,8 +105,8 @@ export class WillowNode {
     return guarded(() => this.#raw.exportSecret(id));
   }
 
-  importSecret(text) {
-    return guarded(() => this.#raw.importSecret(text));
+  importSecret(secret) {
+    return guarded(() => this.#raw.importSecret(secret));
   }
 
   set(namespace, options) {
@@ -121,13 +122,19 @@ export class WillowNode {
     return guarded(() => this.#raw.ingest(entry));
   }
 
+  exportEntry(entry) {
+    return guarded(() => this.#raw.exportEntry(keyOf(entry)));
+  }
+
   get(namespace, user, path) {
     return guarded(() => this.#raw.get(namespace, user, path));
   }
 
   entries(namespace, area, options) {
-    const [own, rest] = split(options, "options", "signal");
-    return new Iteration(() => this.#raw.entries(namespace, area ?? {}, rest), own.signal);
+    return this.#follow(() => {
+      const [own, rest] = split(options, "options", "signal");
+      return [this.#raw.entries(namespace, area ?? {}, rest), own.signal];
+    });
   }
 
   payload(entry, options) {
@@ -152,8 +159,10 @@ export class WillowNode {
   }
 
   subscribe(namespace, area, options) {
-    const [own, rest] = split(options, "options", "signal");
-    return new Iteration(() => this.#raw.subscribe(namespace, area ?? {}, rest), own.signal);
+    return this.#follow(() => {
+      const [own, rest] = split(options, "options", "signal");
+      return [this.#raw.subscribe(namespace, area ?? {}, rest), own.signal];
+    });
   }
 
   share(options) {
@@ -179,22 +188,25 @@ export class WillowNode {
   }
 
   incoming(signal) {
-    const wrap = (stream) => ({
-      next: async () => {
-        const raw = await stream.next();
-        return raw === undefined ? undefined : new IncomingSession(raw);
-      },
-      close: () => stream.close(),
-    });
-    return new Iteration(async () => wrap(await this.#raw.incoming()), checkSignal(signal));
+    return this.#follow(() => [mapped(this.#raw.incoming(), (raw) => new IncomingSession(raw)), checkSignal(signal)]);
   }
 
   shutdown() {
+    this.#over = true;
     return guarded(() => this.#raw.shutdown());
   }
 
   async [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {
     await this.shutdown();
+  }
+
+  /** An iterator over what `open` returns as `[stream, signal]`. */
+  #follow(open) {
+    return new Iteration(() => {
+      if (this.#over) throw new WillowError("shuttingDown", "the node is shutting down");
+      const [stream, signal] = open();
+      return { stream, signal };
+    });
   }
 }
 

@@ -1,47 +1,54 @@
-import { throwIfAborted } from "./abort.js";
+import { abortable, throwIfAborted } from "./abort.js";
 import { WillowError, invalid } from "./error.js";
 
 /** Feeds a payload into the module's writer piece by piece and finishes it. Nothing is stored unless all of it could be read. */
 export async function writePayload(writer, payload, signal) {
-  let finished = false;
+  let source;
   try {
-    for await (const piece of piecesOf(payload)) {
-      throwIfAborted(signal);
+    source = sourceOf(payload);
+    for (;;) {
+      const piece = await abortable(signal, source.next());
+      if (piece === undefined) break;
       await writer.push(piece);
     }
     throwIfAborted(signal);
-    finished = true;
-    return await writer.finish();
-  } finally {
-    if (!finished) writer.abort();
-  }
-}
-
-async function* piecesOf(payload) {
-  if (typeof payload === "string") yield new TextEncoder().encode(payload);
-  else if (payload instanceof Uint8Array) yield payload;
-  else if (typeof Blob === "function" && payload instanceof Blob) yield* piecesOfBlob(payload);
-  else throw invalid("payload", "expected a string, a Uint8Array or a Blob");
-}
-
-async function* piecesOfBlob(blob) {
-  const reader = blob.stream().getReader();
-  let read = 0;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      read += value.byteLength;
-      yield value;
-    }
   } catch (thrown) {
-    throw unreadable(thrown instanceof Error ? thrown.message : String(thrown));
-  } finally {
-    reader.cancel().catch(() => {});
+    source?.cancel();
+    writer.abort();
+    throw thrown;
   }
-  if (read !== blob.size) throw unreadable(`it ended after ${read} of ${blob.size} bytes`);
+  return writer.finish();
 }
 
-function unreadable(why) {
+/** Pieces of a payload: `next()` resolves to bytes, or to undefined after the last. */
+function sourceOf(payload) {
+  if (typeof payload === "string") return pieces([new TextEncoder().encode(payload)]);
+  if (payload instanceof Uint8Array) return pieces([payload]);
+  if (typeof Blob === "function" && payload instanceof Blob) return piecesOfBlob(payload);
+  throw invalid("payload", "expected a string, a Uint8Array or a Blob");
+}
+
+function pieces(all) {
+  return { next: async () => all.shift(), cancel() {} };
+}
+
+function piecesOfBlob(blob) {
+  let reader;
+  let read = 0;
+  const next = async () => {
+    reader ??= blob.stream().getReader();
+    const { done, value } = await reader.read();
+    if (!done) read += value.byteLength;
+    else if (read !== blob.size) throw new Error(`it ended after ${read} of ${blob.size} bytes`);
+    return done ? undefined : value;
+  };
+  return {
+    next: () => next().catch((thrown) => Promise.reject(unreadable(thrown))),
+    cancel: () => reader?.cancel().catch(() => {}),
+  };
+}
+
+function unreadable(thrown) {
+  const why = thrown instanceof Error ? thrown.message : String(thrown);
   return new WillowError("payloadUnreadable", `payload: the Blob could not be read to its end (${why})`, { argument: "payload" });
 }

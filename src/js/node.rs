@@ -145,9 +145,9 @@ impl RawNode {
 
     /// Takes a secret in.
     #[wasm_bindgen(js_name = importSecret)]
-    pub fn import_secret(&self, text: JsValue) -> Promise {
+    pub fn import_secret(&self, secret: JsValue) -> Promise {
         let node = self.node.clone();
-        promise(async move { Ok(node.import_secret(&arguments::text(&text, "text")?).await?.to_js()) })
+        promise(async move { Ok(node.import_secret(&arguments::text(&secret, "secret")?).await?.to_js()) })
     }
 
     /// Begins a write.
@@ -166,6 +166,13 @@ impl RawNode {
     pub fn ingest(&self, entry: JsValue) -> Promise {
         let node = self.node.clone();
         promise(async move { node.ingest(arguments::bytes(&entry, "entry")?).await })
+    }
+
+    /// The entry at a place and its proof, in the encoding that `ingest` takes.
+    #[wasm_bindgen(js_name = exportEntry)]
+    pub fn export_entry(&self, entry: JsValue) -> Promise {
+        let node = self.node.clone();
+        promise(async move { Ok(Uint8Array::from(node.export_entry(arguments::entry_key(&entry)?).await?.as_slice())) })
     }
 
     /// The entry at a place.

@@ -215,6 +215,7 @@ impl Error {
         match self {
             Self::InvalidArgument { argument, .. } => Some(argument),
             Self::InvalidTicket { .. } | Self::TicketForAnotherUser => Some("ticket"),
+            Self::InvalidSignature { .. } => Some("entry"),
             Self::SelfPeer => Some("peer"),
             Self::TimestampTooFarAhead => Some("timestamp"),
             Self::NoSuchUser => Some("user"),

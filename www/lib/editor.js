@@ -20,10 +20,11 @@ export class Editor {
     this.#notebook = notebook;
     this.#select = select;
     $("text").addEventListener("input", () => this.#typed());
-    $("path").addEventListener("change", () => this.#typed());
+    $("path").addEventListener("change", () => $("text").value !== "" && this.#typed());
     $("editor").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#save();
+      $("text").focus();
     });
     notebook.addEventListener("change", ({ detail }) => detail === this.#page && this.#refresh());
     notebook.addEventListener("names", () => this.#preview());
@@ -36,16 +37,17 @@ export class Editor {
     this.#page = text;
     this.#dirty = false;
     $("saved").textContent = "";
-    $("path").value = text ?? `notes/${new Date().toISOString().slice(0, 16).replace("T", " ").replace(":", ".")}`;
+    $("path").value = text ?? (this.#notebook.readOnly ? "" : newPath());
     $("text").value = "";
     await this.#refresh();
     if (text === undefined) $("text").focus();
+    else if (matchMedia("(max-width: 42rem)").matches) $("editor").scrollIntoView(); // there it is below the list
   }
 
   async #refresh() {
     const page = this.#notebook.page(this.#page);
     const isFile = page !== undefined && (page.path[0] === FILES || page.versions[0].length > TEXT_LIMIT);
-    $("text").readOnly = isFile;
+    for (const id of ["path", "text"]) $(id).readOnly = isFile || this.#notebook.readOnly;
     $("text-label").hidden = isFile;
     if (page !== undefined && !isFile && !this.#dirty) await this.#fill(page.versions[0]);
     await this.#preview();
@@ -110,7 +112,7 @@ export class Editor {
       urls.forEach((url) => URL.revokeObjectURL(url));
       return;
     }
-    $("preview").replaceChildren(...(versions.length > 0 ? versions : [h("p", { className: "hint" }, "What you write shows here, with who wrote it and when.")]));
+    $("preview").replaceChildren(...(versions.length > 0 ? versions : [h("p", { className: "hint" }, this.#notebook.readOnly ? "Pick an entry to read it." : "What you write shows here, with who wrote it and when.")]));
     this.#objectUrls.forEach((url) => URL.revokeObjectURL(url));
     this.#objectUrls = urls;
   }
@@ -129,6 +131,13 @@ export class Editor {
   #fetchButton(version) {
     return h("button", { type: "button", onclick: () => this.#notebook.read(version).catch((error) => toast(error.message, true)) }, "Get it");
   }
+}
+
+/** Where a new note goes unless a person says otherwise: the local time, which sorts well. */
+function newPath() {
+  const now = new Date();
+  const local = new Date(now.getTime() - now.getTimezoneOffset() * 60_000);
+  return `notes/${local.toISOString().slice(0, 19).replace("T", " ").replaceAll(":", ".")}`;
 }
 
 const IMAGES = { png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", gif: "image/gif", webp: "image/webp", avif: "image/avif" };

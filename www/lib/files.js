@@ -1,5 +1,5 @@
 import { $, h, toast } from "./dom.js";
-import { FILES } from "./notebook.js";
+import { FILES, READ_ONLY } from "./notebook.js";
 import { bytesText } from "./text.js";
 
 /** Adds files by drop or by the button, each with a progress bar; shows what arrives from others likewise. */
@@ -26,6 +26,7 @@ export class Files {
   }
 
   async #add(files) {
+    if (this.#notebook.readOnly) return toast(READ_ONLY, true);
     for (const file of files) {
       const row = transfer(`${file.name} (${bytesText(file.size)})`, file.size);
       try {

@@ -3,6 +3,7 @@ import { pathText, textOf } from "./text.js";
 /** Where a person's name stands, in their own part of the space. */
 const NAME_PATH = [".profile", "name"];
 export const FILES = "files";
+export const READ_ONLY = "You were given read access: you can follow this notebook, but not write in it.";
 
 /**
  * One space as a notebook. A page of it is a path; each person writes their own version of it, and the newest one is what the
@@ -13,19 +14,20 @@ export class Notebook extends EventTarget {
   #names = new Map();
   #stop = new AbortController();
 
-  constructor(node, namespace, user) {
+  /** `access` is "write", or "read" for who was given no more. */
+  constructor(node, { namespace, user, access }) {
     super();
     this.node = node;
     this.namespace = namespace;
     this.user = user;
+    this.readOnly = access === "read";
   }
 
   /** Follows the store: first what will change, then what is there, so that nothing falls between. */
   async start() {
     const changes = this.node.subscribe(this.namespace, {}, { signal: this.#stop.signal });
-    const first = changes.next();
-    for await (const entry of this.node.entries(this.namespace)) this.#take(entry);
-    this.#follow(first, changes);
+    await this.#readAll();
+    this.#follow(changes);
   }
 
   stop() {
@@ -41,13 +43,21 @@ export class Notebook extends EventTarget {
     return this.#pages.get(text);
   }
 
+  get ownName() {
+    return this.#names.get(this.user) ?? "no name";
+  }
+
   nameOf(user) {
     const name = this.#names.get(user);
     if (user === this.user) return name ? `${name} (you)` : "you";
     return name ?? `someone (${user.slice(0, 6)})`;
   }
 
+  /** Writes the own version of a page. A path that begins other own pages is refused: in Willow it would replace them all. */
   async write(path, payload) {
+    const text = pathText(path);
+    const below = [...this.#pages.values()].find((page) => page.text.startsWith(`${text}/`) && page.versions.some(({ user }) => user === this.user));
+    if (below !== undefined) throw new Error(`"${text}" already holds "${below.text}": choose another path.`);
     const { entry } = await this.node.set(this.namespace, { user: this.user, path, payload });
     this.#take(entry);
     return entry;
@@ -63,13 +73,21 @@ export class Notebook extends EventTarget {
     return this.node.payload(entry);
   }
 
-  async #follow(first, changes) {
-    for (let turn = await first; !turn.done; turn = await changes.next()) {
-      const event = turn.value;
+  async #readAll() {
+    const entries = [];
+    for await (const entry of this.node.entries(this.namespace)) entries.push(entry);
+    const gone = [...this.#pages.keys()];
+    this.#pages.clear();
+    for (const entry of entries) this.#take(entry);
+    for (const text of gone) if (!this.#pages.has(text)) this.#changed(text);
+  }
+
+  async #follow(changes) {
+    for await (const event of changes) {
       if (event.type === "inserted") this.#take(event.entry);
-      else if (event.type === "pruned" || event.type === "forgotten") this.#drop(event.entry);
+      else if (event.type === "pruned") this.#drop(event.entry);
       else if (event.type === "payload") this.#arrived(event);
-      else if (event.type === "lagged") for await (const entry of this.node.entries(this.namespace)) this.#take(entry);
+      else await this.#readAll(); // forgotten, or too much at once
     }
   }
 

@@ -5,6 +5,8 @@ const REFRESH = 1000; // ms
 const KEPT_EVENTS = 60;
 const STATES = { connecting: "connecting", establishing: "connecting", active: "connected", terminating: "saying goodbye", waiting: "waiting to try again" };
 
+const CALLS = { dialer: "you called", acceptor: "they called" };
+
 /** The panel of connections: who, in which state, how many bytes each way, and what happens. */
 export class Peers {
   #node;
@@ -49,7 +51,7 @@ export class Peers {
       h("li", {},
         h("span", {}, h("span", { className: "peer-id", title: peer.id }, peer.id.slice(0, 10)), " ", h("span", { className: "tag" }, STATES[peer.state] ?? peer.state)),
         h("span", {}, `↑ ${bytesText(peer.bytesSent)}  ↓ ${bytesText(peer.bytesReceived)}`, peer.rtt === null ? "" : `  · ${Math.round(peer.rtt)} ms`),
-        h("span", { className: "hint" }, [peer.role && `you are the ${peer.role}`, peer.relay && `by ${peer.relay}`].filter(Boolean).join(", ")))));
+        h("span", { className: "hint" }, [CALLS[peer.role], peer.relay && `through ${new URL(peer.relay).host}`].filter(Boolean).join(", ")))));
   }
 
   #log(label, event) {
@@ -70,7 +72,7 @@ function describe(event) {
     case "reconciled":
       return `${event.type} ${event.namespace.slice(0, 6)}${event.area.path.length > 0 ? ` /${pathText(event.area.path)}` : ""}`;
     case "progress":
-      return `${event.entriesSent} entries sent, ${event.entriesReceived} received`;
+      return `${event.entriesSent} ${event.entriesSent === 1 ? "entry" : "entries"} sent, ${event.entriesReceived} received`;
     case "payload":
       return `payload ${pathText(event.entry.path)} ${bytesText(event.received)} of ${bytesText(event.total)}`;
     case "ended":

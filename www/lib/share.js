@@ -34,10 +34,12 @@ export class Share {
 
   async #grants() {
     const grants = await this.#notebook.node.grants(this.#notebook.namespace);
+    const person = (user) => who(this.#notebook.nameOf(user), user);
+    const may = ({ access, area }) => ` may ${access === "write" ? "read and write" : "read"}${area.path.length > 0 ? ` below ${pathText(area.path)}` : ""}`;
     $("grants").replaceChildren(...grants.map((grant) =>
-      h("li", {}, grant.link ? "whoever has a link" : who(this.#notebook.nameOf(grant.to), grant.to),
-        ` may ${grant.access === "write" ? "read and write" : "read"}${grant.area.path.length > 0 ? ` below ${pathText(grant.area.path)}` : ""}, given by `,
-        who(this.#notebook.nameOf(grant.from), grant.from))));
+      grant.from === grant.to
+        ? h("li", {}, person(grant.to), " made this notebook")
+        : h("li", {}, grant.link ? "Whoever has a link" : person(grant.to), may(grant), ", given by ", person(grant.from))));
   }
 
   async #copy() {

@@ -251,11 +251,13 @@ impl Index {
         Runs { index: self, bounds, from: rest.start, to: rest.end }
     }
 
-    /// The entry of the subspace at the longest prefix of this path, the path itself included.
-    pub(crate) fn deepest(&self, subspace: &[u8; 32], key: &[u8]) -> Option<&Held> {
+    /// The entry of the subspace at the longest prefix of this path, the path itself included. At most one step for each component of
+    /// the path, each to a place that is near as a rule.
+    pub(crate) fn deepest(&self, subspace: &[u8; 32], mut key: &[u8]) -> Option<&Held> {
         let mut place = self.find(Probe::after(subspace, key));
         loop {
-            let before = self.get(self.previous(place)?)?;
+            let at = self.previous(place)?;
+            let before = self.get(at)?;
             if before.stored.subspace_bytes() != subspace {
                 return None;
             }
@@ -263,7 +265,21 @@ impl Index {
                 return Some(before);
             }
             // Any prefix of the path that is left lies before this entry, and so is a prefix of both.
-            place = self.find(Probe::after(subspace, common_prefix(key, before.stored.key())));
+            key = common_prefix(key, before.stored.key());
+            place = self.find_before(at, Probe::after(subspace, key));
+        }
+    }
+
+    /// As [`Index::find`], for a probe that lies before the row at `from`: looks near that first.
+    fn find_before(&self, from: Position, probe: Probe<'_>) -> Position {
+        let is_behind = |row: &Held| probe.is_behind(&row.stored);
+        if self.previous(from).and_then(|before| self.get(before)).is_none_or(is_behind) {
+            return from;
+        }
+        let rows = self.blocks.get(from.block).and_then(|block| block.rows.get(..from.row)).unwrap_or_default();
+        match rows.first() {
+            Some(first) if is_behind(first) => Position { row: rows.partition_point(is_behind), ..from },
+            _ => self.find(probe),
         }
     }
 

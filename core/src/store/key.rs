@@ -45,7 +45,10 @@ pub(crate) fn key_path(key: &[u8]) -> Option<Path> {
 
 /// The part of `key` that is also the beginning of `other`, cut back to whole components.
 pub(crate) fn common_prefix<'a>(key: &'a [u8], other: &[u8]) -> &'a [u8] {
-    let same = key.iter().zip(other).take_while(|(a, b)| a == b).count();
+    // Pieces are compared at once: keys of thousands of bytes may have all but the end in common.
+    const PIECE: usize = 64;
+    let pieces = key.chunks_exact(PIECE).zip(other.chunks_exact(PIECE)).take_while(|(a, b)| a == b).count() * PIECE;
+    let same = pieces + key[pieces..].iter().zip(&other[pieces..]).take_while(|(a, b)| a == b).count();
     let end = key[..same].iter().rposition(|&byte| byte == 0).map_or(0, |last| last + 1);
     &key[..end]
 }

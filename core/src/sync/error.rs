@@ -77,6 +77,13 @@ pub enum SyncError {
         what: &'static str,
     },
 
+    /// More messages about interests and capabilities wait for a peer that does not read them than this node keeps.
+    #[error("more than {limit} bytes of messages that the peer caused and does not read")]
+    MessagesUnread {
+        /// The bound, bytes.
+        limit: u64,
+    },
+
     /// Two read capabilities named together that have nothing in common.
     #[error("capability handles {own} and {peer} have no overlap")]
     NoOverlap {
@@ -225,6 +232,7 @@ impl SyncError {
             Self::AnnouncementRepeated => "announcementRepeated",
             Self::UnexpectedDecline { .. } => "unexpectedDecline",
             Self::SettledCount { .. } => "settledCount",
+            Self::MessagesUnread { .. } => "messagesUnread",
             Self::NoOverlap { .. } => "noOverlap",
             Self::CapabilityUnasked => "capabilityUnasked",
             Self::CapabilityInvalid => "capabilityInvalid",

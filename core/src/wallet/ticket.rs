@@ -11,13 +11,13 @@ use willow25::groupings::Area;
 use super::Access;
 use super::text::{self, Hex, TextError};
 use crate::PeerId;
-use crate::willow::cap_cache::{self, CapCache};
+use crate::willow::cap_cache::{self, CapCache, MAX_DELEGATIONS};
 use crate::willow::codec::{self, DecodeError, Reader, Writer};
 
 const WORD: &str = "osier";
 const VERSION: u32 = 1;
 /// Long enough for two chains of 16 delegations and all addresses.
-const MAX_TEXT: usize = 128 * 1024;
+const MAX_TEXT: usize = 256 * 1024;
 const WRITE: u8 = 7;
 const LINK: u8 = 6;
 const RESERVED: u8 = 0b1111_1100;
@@ -167,6 +167,10 @@ impl Ticket {
         let link = if codec::is_set(flags, LINK) { Some(SubspaceSecret::from_bytes(&r.array()?)) } else { None };
         let mut capabilities = CapCache::new();
         let read = capabilities.decode_read_capability(&mut r).map_err(capability_error)?;
+        if read.delegations().len() > MAX_DELEGATIONS {
+            // A session passes it on once more, and no peer would take that.
+            return Err(DecodeError::TooLarge.into());
+        }
         let write =
             if codec::is_set(flags, WRITE) { Some(capabilities.decode_write_capability(&mut r).map_err(capability_error)?) } else { None };
         let ticket = Self::new(read, write, link)?;

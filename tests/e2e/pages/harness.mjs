@@ -25,6 +25,9 @@ function noise(length) {
 }
 
 class Harness {
+  /** URL of the test's relay, and the nodes to shut down after the test. */
+  relay;
+  nodes = new Set();
   node;
   namespace;
   user;
@@ -126,11 +129,69 @@ class Harness {
     return toBase64(await this.node.payload({ namespace: this.namespace, user, path }));
   }
 
-  /** What a promise rejects with, as plain data; fails if it resolves. */
+  /** A node at the test's relay that is shut down after the test. */
+  async fresh(options) {
+    const node = await osier.WillowNode.open({ relays: [this.relay], storage: "memory", ...options });
+    this.nodes.add(node);
+    return node;
+  }
+
+  async shutdownAll() {
+    await Promise.all([...this.nodes].map((node) => node.shutdown()));
+    this.nodes.clear();
+  }
+
+  /** A node with a user, an owned space and a way to write into it, online. */
+  async owner(options) {
+    const node = await this.fresh(options);
+    const user = await node.createUser();
+    const space = await node.createNamespace({ kind: "owned", owner: user });
+    await node.online();
+    const write = async (path, payload) => (await node.set(space, { user, path, payload })).entry;
+    return { node, user, space, write };
+  }
+
+  /** A node that joined an owner's space by a link. */
+  async guest(owner, access = "write") {
+    const link = await owner.node.share({ namespace: owner.space, access });
+    const node = await this.fresh();
+    await node.online();
+    return { node, link, ...(await node.join(link)) };
+  }
+
+  /** The items of an iteration, up to the one that `isLast` says. The iteration is left then. */
+  async until(iterable, isLast) {
+    const items = [];
+    for await (const item of iterable) {
+      items.push(item);
+      if (isLast(item, items)) break;
+    }
+    return items;
+  }
+
+  /** Everything that a node holds, comparable. */
+  async contents(node) {
+    const spaces = await node.namespaces();
+    const entries = [];
+    const grants = [];
+    for (const { id } of spaces) {
+      for await (const entry of node.entries(id)) entries.push({ ...entry, timestamp: String(entry.timestamp) });
+      grants.push(...(await node.grants(id)));
+    }
+    const text = (_, value) => (typeof value === "bigint" ? String(value) : value);
+    return JSON.stringify({ users: await node.users(), spaces, capabilities: await node.capabilities(), grants, entries }, text);
+  }
+
+  /** What a promise rejects with, as plain data; fails if it resolves, or rejects with anything but a WillowError. */
   async failure(promise) {
     const outcome = await promise.then((value) => ({ value }), (error) => ({ error }));
     if (!outcome.error) throw new Error(`expected a failure, got ${String(outcome.value)}`);
-    return osier.WillowError.from(outcome.error).toJSON();
+    if (!(outcome.error instanceof osier.WillowError)) throw outcome.error;
+    return outcome.error.toJSON();
+  }
+
+  noise(length) {
+    return noise(length);
   }
 
   clock() {

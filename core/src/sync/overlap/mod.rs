@@ -202,7 +202,7 @@ impl Overlap {
     pub fn handle_overlap(&mut self, message: &[u8]) -> Result<(), SyncError> {
         self.state.hash_bound(message)?;
         self.state.conclude();
-        Ok(())
+        self.state.check_backlog()
     }
 
     /// Takes a message of [`Channel::Capability`]. Chains that `cache` knows are not verified again.
@@ -212,7 +212,7 @@ impl Overlap {
     pub fn handle_capability(&mut self, message: &[u8], cache: &mut CapCache) -> Result<(), SyncError> {
         self.state.capability_bound(message, cache)?;
         self.state.conclude();
-        Ok(())
+        self.state.check_backlog()
     }
 
     /// Takes a message of [`Channel::Control`]. `false` if it is none of this machine: SetEagerness, Consumed, Ping, Pong.
@@ -235,7 +235,7 @@ impl Overlap {
             | ControlMessage::Pong { .. } => return Ok(false),
         }
         self.state.conclude();
-        Ok(true)
+        self.state.check_backlog().map(|()| true)
     }
 
     /// The next message to send, in order, with its channel.

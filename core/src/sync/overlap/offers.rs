@@ -94,7 +94,7 @@ impl State {
 
     fn bind_hash(&mut self, group: GroupId, interest: PrivateInterest, interested: bool) -> u64 {
         let message = BindHash { interested, hash: hash(&self.own_salt, &interest) };
-        self.messages.push_back((Channel::Overlap, message.encode()));
+        self.send(Channel::Overlap, message.encode());
         self.own_hashes.bind(OwnHash { interest, interested, group })
     }
 

@@ -144,8 +144,8 @@ impl State {
         }
         self.own_hashes.name_here(sender);
         self.peer_hashes.name_here(receiver);
-        self.messages.push_back((Channel::Capability, writer.into_bytes()));
         let group = offer.group;
+        self.send(Channel::Capability, writer.into_bytes());
         let own = self.own_capabilities.bind(OwnCapability { pair: key, offer: id, retired: false });
         if let Some(group) = self.groups.get_mut(&group) {
             group.awaits.capabilities = self.own_capabilities.bound();

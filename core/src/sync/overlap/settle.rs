@@ -84,7 +84,7 @@ impl State {
 
     /// The next message in the order of creation; when there is none, OverlapSettled if there is something new to say.
     pub(super) fn next_message(&mut self) -> Option<(Channel, Vec<u8>)> {
-        if let Some(message) = self.messages.pop_front() {
+        if let Some(message) = self.queued_message() {
             return Some(message);
         }
         let dealt = Counts::new(self.peer_hashes.bound(), self.announced_there, self.peer_capabilities.bound());

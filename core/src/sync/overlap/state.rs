@@ -17,9 +17,17 @@ use crate::{
         control::{ControlMessage, HandleKind},
         error::SyncError,
         frame::Channel,
+        hello::Limits,
     },
     willow::{Area, PrivateInterest, ReadCapability},
 };
+
+/// No more own handles of a kind are kept, however many the peer allows: it need never free them.
+pub(super) const MOST_HANDLES: u64 = 4096;
+/// So many bytes of messages may wait to leave, with what it takes to keep each of them.
+pub(super) const BACKLOG: u64 = 4 * 1024 * 1024;
+/// What a message takes in memory beside its bytes.
+const OVERHEAD: u64 = 64;
 
 /// Names an [`Offer`].
 pub(super) type OfferId = u64;
@@ -176,12 +184,17 @@ pub(super) struct State {
 
     /// Interests for whose capabilities the peer has no room.
     pub(super) crowded_out: BTreeSet<InterestId>,
-    pub(super) messages: VecDeque<(Channel, Vec<u8>)>,
+    messages: VecDeque<(Channel, Vec<u8>)>,
+    /// What the messages take.
+    backlog: u64,
     pub(super) events: VecDeque<OverlapEvent>,
 }
 
 impl State {
-    pub(super) fn new(config: OverlapConfig) -> Self {
+    pub(super) fn new(mut config: OverlapConfig) -> Self {
+        let Limits { overlap_handles, capability_handles, .. } = &mut config.peer_limits;
+        *overlap_handles = MOST_HANDLES.min(*overlap_handles);
+        *capability_handles = MOST_HANDLES.min(*capability_handles);
         let own_salt = salt(config.role, &config.session_secret);
         let peer_salt = salt(config.role.other(), &config.session_secret);
         Self {
@@ -209,6 +222,7 @@ impl State {
             said_settled: false,
             crowded_out: BTreeSet::new(),
             messages: VecDeque::new(),
+            backlog: 0,
             events: VecDeque::new(),
         }
     }
@@ -220,7 +234,24 @@ impl State {
     }
 
     pub(super) fn send_control(&mut self, message: &ControlMessage) {
-        self.messages.push_back((Channel::Control, message.encode()));
+        self.send(Channel::Control, message.encode());
+    }
+
+    pub(super) fn send(&mut self, channel: Channel, message: Vec<u8>) {
+        self.backlog = self.backlog.saturating_add(OVERHEAD + message.len() as u64);
+        self.messages.push_back((channel, message));
+    }
+
+    /// The next of the messages that were queued.
+    pub(super) fn queued_message(&mut self) -> Option<(Channel, Vec<u8>)> {
+        let (channel, message) = self.messages.pop_front()?;
+        self.backlog = self.backlog.saturating_sub(OVERHEAD + message.len() as u64);
+        Some((channel, message))
+    }
+
+    /// Nothing but this bounds what a peer can make this node say: handles that are freed may be bound again.
+    pub(super) fn check_backlog(&self) -> Result<(), SyncError> {
+        if self.backlog > BACKLOG { Err(SyncError::MessagesUnread { limit: BACKLOG }) } else { Ok(()) }
     }
 
     /// The handles of a message that names an overlap handle of each side.

@@ -95,7 +95,7 @@ impl Reconciler {
     /// Checks what every answer must keep to.
     fn check_answer(&self, head: &RangeHead, asking: &Asking, named: Option<&Arc<Scope>>, range: &Range3d) -> Result<(), SyncError> {
         let root = self.roots.get(&asking.root);
-        let another = named.is_some_and(|scope| scope.overlap != asking.scope.overlap);
+        let another = !asking.ended && named.is_some_and(|scope| scope.overlap != asking.scope.overlap);
         if another || root.is_some_and(|root| self.incoming_name(root.mine, root.index) != Some(head.root)) {
             return Err(SyncError::RootMismatch);
         }

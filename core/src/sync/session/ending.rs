@@ -6,7 +6,7 @@
 //! then nothing can come any more but payloads.
 
 use super::{Output, Session};
-use crate::{Moment, Role, store::Store, sync::error::SyncError};
+use crate::{Moment, Role, sync::error::SyncError};
 
 /// What has ended so far.
 #[derive(Default, Debug)]
@@ -61,13 +61,10 @@ impl Session {
         Ok(())
     }
 
-    /// Finishes this direction if its time has come.
-    pub(super) fn finish_if_done(&mut self, store: &mut Store) {
-        if self.failed || self.ending.finished || !self.outputs.is_empty() || !self.may_finish() {
-            return;
-        }
-        // What is still to be sent comes first.
-        if self.step(store) || !self.outgoing.is_empty() {
+    /// Finishes this direction if its time has come. To be called when nothing more can be sent now.
+    pub(super) fn finish_if_done(&mut self) {
+        let more = !self.outputs.is_empty() || !self.outgoing.is_empty();
+        if self.failed || self.ending.finished || more || !self.may_finish() {
             return;
         }
         for (intent, completion) in self.intents.end_followers() {

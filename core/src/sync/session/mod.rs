@@ -309,9 +309,17 @@ impl Session {
         {
             return Some(Output::FetchPayload { fetch, request });
         }
+        // To look for what can be sent may ask for payloads to be read.
+        if self.outgoing.is_empty()
+            && !self.ending.is_over()
+            && !self.step(store)
+            && let Some((read, entry, len)) = self.reads.poll()
+        {
+            return Some(Output::ReadPayload { read, entry, len });
+        }
         self.settle(store);
         self.tell_progress(false);
-        self.finish_if_done(store);
+        self.finish_if_done();
         self.outputs.pop_front()
     }
 

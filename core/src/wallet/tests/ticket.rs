@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::text;
 use super::*;
 use crate::PeerId;
-use crate::willow::DecodeError;
+use crate::willow::{Area, DecodeError, NamespaceSecret, ReadCapability, SubspaceSecret};
 
 fn link(kind: NamespaceKind, access: Access) -> Ticket {
     let (mut wallet, _, namespace) = maker(1, kind);
@@ -45,6 +45,9 @@ fn more_addresses_than_fit_are_left_out() {
     assert_eq!(ticket.peers().len(), Ticket::MAX_PEERS);
     assert_eq!(ticket.peers()[0].relays, ["https://relay.example"; Ticket::MAX_RELAYS]);
     assert!(ticket.to_string().parse::<Ticket>().unwrap() == ticket);
+    let longest = "h".repeat(Ticket::MAX_RELAY_LEN);
+    let full = link(NamespaceKind::Owned, Access::Write).with_peers(vec![address(1, &[longest.as_str(); 8]); Ticket::MAX_PEERS]);
+    assert!(full.to_string().parse::<Ticket>().unwrap() == full);
 }
 
 #[test]
@@ -57,7 +60,7 @@ fn texts_that_are_no_tickets_say_why() {
         (text.replace("osier1-", "osieruser1-"), TicketError::NotATicket),
         (text.replace("osier1-", "osier2-"), TicketError::UnsupportedVersion(2)),
         (format!("{text}!"), TicketError::Malformed),
-        (format!("{text}{}", "A".repeat(200_000)), TicketError::Malformed),
+        (format!("{text}{}", "A".repeat(300_000)), TicketError::Malformed),
         (text[..text.len() / 2].to_owned(), TicketError::BadChecksum),
         ("osier1-".to_owned(), TicketError::BadChecksum),
         (text::encode("osier", 1, &[]), TicketError::Undecodable(DecodeError::Truncated)),
@@ -148,4 +151,24 @@ proptest! {
         let noticed = matches!(error, TicketError::BadChecksum | TicketError::Malformed);
         prop_assert!(noticed, "{error:?}");
     }
+}
+
+/// One more and no session shows it: a session passes it on once more.
+#[test]
+fn the_longest_chain_that_is_taken_can_be_shown() {
+    let (_, first, _) = maker(1, NamespaceKind::Owned);
+    let secret = |number: u8| SubspaceSecret::from_bytes(&[number; 32]);
+    let mut namespaces = (0..).map(|number| NamespaceSecret::from_bytes(&[number; 32]));
+    let namespace = namespaces.find(|secret| secret.corresponding_namespace_id().is_owned()).unwrap();
+    let mut capability = ReadCapability::new_owned(&namespace, first);
+    for number in 1..=16 {
+        capability.delegate(&secret(number), Area::full(), secret(number + 1).corresponding_subspace_id());
+    }
+    let ticket = |capability: &ReadCapability| Ticket::new(capability.clone().into(), None, None).unwrap().to_string();
+    let (mut last, _) = wallet(17);
+    last.join(&ticket(&capability).parse().unwrap(), None, random(3)).unwrap();
+    let shown = last.for_session(&secret(50).corresponding_subspace_id(), &InterestSelection::All);
+    assert_eq!(shown[0].capability.delegations().len(), crate::sync::overlap::MAX_SESSION_DELEGATIONS);
+    capability.delegate(&secret(17), Area::full(), secret(18).corresponding_subspace_id());
+    assert_eq!(ticket(&capability).parse::<Ticket>().err(), Some(TicketError::Undecodable(DecodeError::TooLarge)));
 }

@@ -108,7 +108,7 @@ fn an_announcement_without_knowledge_gets_no_answer_but_the_end() {
     while node.send() {}
     let sent = node.sent.len();
     assert_eq!(node.control(&announce(0, 0, &want('o', None, "a"))), Err(SyncError::AnnouncementAuthentication));
-    assert!(node.machine.state.messages.is_empty());
+    assert_eq!(node.machine.state.queued_message(), None);
     assert_eq!(node.sent.len(), sent);
 }
 
@@ -387,4 +387,41 @@ proptest! {
         let limit = Limits::default().overlap_handles;
         prop_assert!(node.handles() <= 4 * limit);
     }
+}
+
+/// Alfie frees the hash that it bound as the `round`th.
+fn free_hash(round: u64) -> Wire {
+    Wire::Message(Channel::Control, free(HandleKind::Overlap, true, round, 0).encode())
+}
+
+#[test]
+fn own_capabilities_are_bounded_whatever_the_peer_allows() {
+    let all = Limits { overlap_handles: u64::MAX, capability_handles: u64::MAX, unanswered_ranges: u64::MAX };
+    let mut node = Node::new(Role::Betty, Limits::default(), all);
+    node.add(&want('o', None, ""));
+    let bind = bind_hash(&want('o', None, ""));
+    for round in 0..2 * state::MOST_HANDLES {
+        node.take(bind.clone()).unwrap();
+        node.take(free_hash(round)).unwrap();
+        while node.send() {}
+        if !node.crowded_out.is_empty() {
+            return assert_eq!(node.machine.state.own_capabilities.live(), state::MOST_HANDLES);
+        }
+        node.sent.clear();
+        node.wire.clear();
+    }
+    panic!("{} capabilities are kept that the peer never frees", node.machine.state.own_capabilities.live());
+}
+
+#[test]
+fn a_peer_that_makes_messages_and_reads_none_is_left() {
+    // It knows no interest.
+    let mut node = betty(&[], Limits::default());
+    for round in 0..500_000 {
+        let result = node.take(Wire::Message(Channel::Overlap, vec![7; 33])).and_then(|()| node.take(free_hash(round)));
+        if let Err(error) = result {
+            return assert_eq!(error, SyncError::MessagesUnread { limit: state::BACKLOG });
+        }
+    }
+    panic!("messages pile up without a bound");
 }

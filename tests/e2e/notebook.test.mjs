@@ -1,0 +1,235 @@
+// The notebook, as people use it.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { openPage, openProfile } from "./support/browser.mjs";
+import { startRelay } from "./support/programs.mjs";
+import { within } from "./support/three.mjs";
+
+const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+
+let relay;
+before(async () => {
+  relay = await startRelay();
+});
+after(() => relay.stop());
+
+/** Opens the notebook in a profile of its own, runs `body` with what `people.arrive()` gives, and closes them all. */
+async function withPeople(body) {
+  const profiles = [];
+  const errors = [];
+  const arrive = async (path = `#relay=${encodeURIComponent(relay.url)}`, options = {}) => {
+    const profile = await openProfile({ acceptDownloads: true, ...options });
+    profiles.push(profile);
+    const opened = await openPage(profile, path);
+    errors.push(opened.errors);
+    return opened.page;
+  };
+  try {
+    await within(120_000, "the people are done", body(arrive));
+    assert.deepEqual(errors.flat(), []);
+  } finally {
+    await Promise.all(profiles.map((profile) => profile.close()));
+  }
+}
+
+async function create(page, name) {
+  const form = page.locator("#create");
+  await form.getByLabel("Your name").fill(name);
+  await form.getByRole("button", { name: "Create a notebook" }).click();
+  await page.getByText("online", { exact: true }).waitFor();
+}
+
+async function link(page, access) {
+  await page.getByRole("button", { name: "Share" }).click();
+  const dialog = page.getByRole("dialog", { name: "Invite someone" });
+  await dialog.getByLabel("They may").selectOption(access);
+  const field = dialog.getByLabel("Link");
+  await page.waitForFunction(() => document.getElementById("link").value.includes("ticket="));
+  const text = await field.inputValue();
+  await dialog.getByRole("button", { name: "Close" }).click();
+  return text;
+}
+
+async function join(arrive, invitation, name, options) {
+  const page = await arrive(invitation, options);
+  const form = page.locator("#join");
+  await form.getByLabel("Your name").fill(name);
+  await form.getByRole("button", { name: "Join" }).click();
+  await page.getByText("connected", { exact: true }).waitFor();
+  return page;
+}
+
+async function write(page, path, text) {
+  await page.getByRole("button", { name: "New note" }).click();
+  await page.getByLabel("Path").fill(path);
+  await page.getByLabel("Text").fill(text);
+  await page.getByText("saved", { exact: true }).waitFor();
+}
+
+const entry = (page, path) => page.getByRole("navigation", { name: "Entries" }).getByRole("button", { name: path });
+const preview = (page) => page.getByRole("complementary", { name: "Who wrote what" });
+
+test("two people share a notebook, and see who wrote what while it is written", () =>
+  withPeople(async (arrive) => {
+    const ada = await arrive();
+    await create(ada, "Ada");
+    await write(ada, "notes/today", "Buy willow rods");
+    const grace = await join(arrive, await link(ada, "write"), "Grace");
+    await entry(grace, "notes/today").click();
+    await preview(grace).getByText("Buy willow rods").waitFor();
+    await preview(grace).getByText("Ada", { exact: true }).waitFor();
+    assert.equal(await grace.getByLabel("Text").inputValue(), "Buy willow rods");
+
+    await write(grace, "notes/from Grace", "I have some");
+    await entry(ada, "notes/from Grace").getByText("Grace", { exact: true }).waitFor();
+
+    await entry(ada, "notes/today").click();
+    await ada.getByLabel("Text").pressSequentially(", and string", { delay: 30 });
+    await grace.getByRole("button", { name: "notes/today" }).click();
+    await grace.waitForFunction(() => document.getElementById("text").value === "Buy willow rods, and string");
+    await preview(grace).getByText("Buy willow rods, and string").waitFor();
+
+    await grace.getByLabel("Text").fill("Buy nothing");
+    await preview(ada).getByText("Buy nothing").waitFor();
+    const authors = await preview(ada).locator("header .who").allTextContents();
+    assert.deepEqual(authors, ["Grace", "Ada (you)"]);
+
+    for (const page of [ada, grace]) {
+      const panel = page.getByRole("complementary", { name: "Connections" });
+      await panel.getByText(/↑ .* ↓ /).waitFor();
+      assert.match(await panel.locator("#events").innerText(), /reconciledAll/);
+    }
+  }));
+
+test("files that are added or dropped show their progress, arrive, and can be saved", () =>
+  withPeople(async (arrive) => {
+    const ada = await arrive();
+    await create(ada, "Ada");
+    const grace = await join(arrive, await link(ada, "write"), "Grace");
+    for (const page of [ada, grace]) {
+      await page.evaluate(() => {
+        globalThis.bars = [];
+        new MutationObserver(() => bars.push(...[...document.querySelectorAll("#transfers progress")].map((bar) => bar.getAttribute("aria-label"))))
+          .observe(document.getElementById("transfers"), { childList: true });
+      });
+    }
+    const bytes = Buffer.alloc(3_000_000, (index) => index).map((byte, index) => byte ^ (index >> 8));
+    await ada.getByLabel("Add files").setInputFiles({ name: "basket.bin", mimeType: "application/octet-stream", buffer: bytes });
+    await entry(grace, "files/basket.bin").click();
+    const save = preview(grace).getByRole("link", { name: "Save basket.bin" });
+    await save.waitFor();
+    const [download] = await Promise.all([grace.waitForEvent("download"), save.click()]);
+    assert.equal(download.suggestedFilename(), "basket.bin");
+    assert.ok(bytes.equals(await readFile(await download.path())));
+    assert.ok((await ada.evaluate(() => bars)).some((label) => label.startsWith("basket.bin")));
+    assert.ok((await grace.evaluate(() => bars)).some((label) => label === "files/basket.bin from Ada"));
+
+    const dropped = await grace.evaluateHandle(() => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File(["dropped here"], "drop.txt", { type: "text/plain" }));
+      return transfer;
+    });
+    await grace.dispatchEvent("main", "drop", { dataTransfer: dropped });
+    await entry(ada, "files/drop.txt").click();
+    await preview(ada).getByRole("link", { name: "Save drop.txt" }).waitFor();
+  }));
+
+test("who joins by a link for reading follows, cannot write, and is told so", () =>
+  withPeople(async (arrive) => {
+    const ada = await arrive();
+    await create(ada, "Ada");
+    await write(ada, "notes/today", "for all to read");
+    const reader = await join(arrive, await link(ada, "read"), "Rita");
+    await reader.getByRole("note").getByText("You were given read access").waitFor();
+    await entry(reader, "notes/today").click();
+    await preview(reader).getByText("for all to read").waitFor();
+    assert.equal(await reader.getByLabel("Text").isEditable(), false);
+    assert.equal(await reader.getByRole("button", { name: "New note" }).isEnabled(), false);
+    assert.equal(await reader.getByLabel("Add files").isEnabled(), false);
+    await reader.keyboard.press("Alt+KeyN");
+    await reader.getByRole("alert").getByText("You were given read access").waitFor();
+    await ada.getByLabel("Text").fill("for all to read, still");
+    await preview(reader).getByText("for all to read, still").waitFor();
+  }));
+
+test("a link that is no link, and a path that would replace others, are refused in words", () =>
+  withPeople(async (arrive) => {
+    const page = await arrive();
+    await page.getByLabel("Link or ticket").fill("https://example.org/");
+    await page.getByRole("button", { name: "Join" }).click();
+    await page.getByRole("alert").getByText("invalid ticket").waitFor();
+    await create(page, "Ada");
+    await write(page, "notes/today", "keep me");
+    await page.getByRole("button", { name: "New note" }).click();
+    await page.getByLabel("Path").fill("notes");
+    await page.getByLabel("Text").fill("a note where others are");
+    await page.getByRole("alert").getByText('"notes" already holds "notes/today"').waitFor();
+    assert.equal(await entry(page, "notes/today").count(), 1);
+  }));
+
+test("everything is done with the keyboard alone", () =>
+  withPeople(async (arrive) => {
+    const page = await arrive();
+    const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
+    await page.keyboard.type("Ada");
+    await page.keyboard.press("Enter");
+    await page.getByText("online", { exact: true }).waitFor();
+    await page.waitForFunction(() => document.activeElement.id === "text");
+    for (const name of ["a", "b", "c"]) {
+      await page.keyboard.press("Alt+KeyN");
+      await page.waitForFunction(() => document.activeElement.id === "text" && document.getElementById("text").value === "");
+      await page.keyboard.press("Shift+Tab");
+      assert.equal(await focused(), "path");
+      await page.keyboard.press("Control+KeyA");
+      await page.keyboard.type(`keys/${name}`);
+      await page.keyboard.press("Enter");
+      assert.equal(await focused(), "text");
+      await page.keyboard.type(`written at ${name}`);
+      await entry(page, `keys/${name}`).waitFor();
+    }
+    await entry(page, "keys/a").focus();
+    await page.keyboard.press("ArrowDown");
+    assert.match(await focused(), /^keys\/b/);
+    await page.keyboard.press("Enter");
+    await preview(page).getByText("written at b").waitFor();
+    assert.match(await focused(), /^keys\/b/);
+    await page.keyboard.press("ArrowUp");
+    assert.match(await focused(), /^keys\/a/);
+    await page.getByRole("button", { name: "Share" }).focus();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.getElementById("link").value.includes("ticket="));
+    await page.keyboard.press("Escape");
+    assert.equal(await page.getByRole("dialog").count(), 0);
+    assert.equal(await focused(), "share");
+  }));
+
+/** Roles and names of what a screen reader meets, of those that need a name and have none. */
+async function nameless(page) {
+  const session = await page.context().newCDPSession(page);
+  const { nodes } = await session.send("Accessibility.getFullAXTree");
+  const roles = new Set(["textbox", "searchbox", "combobox", "button", "link", "progressbar", "dialog", "navigation", "complementary", "img", "form"]);
+  return nodes.filter(({ ignored, role, name }) => !ignored && roles.has(role?.value) && !name?.value).map(({ role, properties }) => `${role.value} ${JSON.stringify(properties)}`);
+}
+
+test("every field, button and part has a name, on a phone nothing is cut off", () =>
+  withPeople(async (arrive) => {
+    const page = await arrive(undefined, PHONE);
+    const check = async (what) => {
+      assert.deepEqual(await nameless(page), [], what);
+      const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(content <= screen, `${what}: ${content} px wide on a screen of ${screen}`);
+    };
+    await check("the start");
+    await create(page, "Ada");
+    await write(page, "notes/a path that goes on and on, as paths do when people think of them/while-others-use-no-spaces-at-all-in-what-they-name", "x".repeat(300));
+    await check("the notebook");
+    const invitation = await link(page, "write");
+    await join(arrive, invitation, "Grace with a name as long as it may be");
+    await page.getByText("connected", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Share" }).click();
+    await page.waitForFunction(() => document.querySelectorAll("#grants li").length > 0);
+    await check("the dialog");
+    await page.keyboard.press("Escape");
+    await check("two people");
+  }));
