@@ -141,12 +141,6 @@ impl Endpoint {
         self.inner.accept().await.map(Arrival)
     }
 
-    /// The home relays that are connected now, and a reason why another is not.
-    #[must_use]
-    pub fn relays(&self) -> RelayState {
-        RelayState::of(&self.inner.home_relay_status().get())
-    }
-
     /// Calls back with the state of the home relays, now and whenever it changes, until the endpoint is closed.
     pub async fn watch_relays(&self, mut changed: impl FnMut(RelayState)) {
         let mut watcher = self.inner.home_relay_status();

@@ -1,7 +1,5 @@
 //! One connection: closing it with a code, knowing why it ended, measuring it.
 
-use std::cell::Cell;
-
 use iroh::endpoint::{Connection, VarInt};
 use osier_core::{
     PeerId,
@@ -14,8 +12,6 @@ use super::cause;
 #[derive(Debug)]
 pub struct Link {
     connection: Connection,
-    /// After a local close the transport says only that it was local; the code is remembered here.
-    closed_with: Cell<Option<CloseCode>>,
 }
 
 /// What there is to measure on a connection.
@@ -33,7 +29,7 @@ pub struct LinkStats {
 
 impl Link {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, closed_with: Cell::new(None) }
+        Self { connection }
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -48,16 +44,7 @@ impl Link {
 
     /// Closes the connection. The first close counts.
     pub fn close(&self, code: CloseCode, reason: &str) {
-        if self.connection.close_reason().is_none() {
-            self.closed_with.set(Some(code));
-        }
         self.connection.close(VarInt::from_u32(code.number().into()), reason.as_bytes());
-    }
-
-    /// The code that this node closed it with.
-    #[must_use]
-    pub fn closed_with(&self) -> Option<CloseCode> {
-        self.closed_with.get()
     }
 
     /// Why the connection ended, asked of the connection itself; `None` while it is open.

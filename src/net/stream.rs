@@ -3,19 +3,21 @@
 //! Receiving must not wait for sending (two peers with much to say would block each other for ever), so each direction has its own
 //! task and its own bounded queue.
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use iroh::endpoint::{RecvStream, SendStream};
 use osier_core::peers::Cause;
 use tokio::sync::{Notify, mpsc};
 
 use super::Link;
-use crate::platform::{Task, spawn_local};
+use crate::platform::{Task, spawn_local, timeout};
 
 /// Bytes read at once.
 const READ_SIZE: usize = 64 * 1024;
 /// Pieces read ahead of the session.
 const READ_AHEAD: usize = 4;
+/// How long after the end of a stream its connection may take to end.
+const CLOSE_ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// Bytes that wait for the transport, at most.
 const WRITE_AHEAD: usize = 64 * 1024;
 
@@ -39,7 +41,7 @@ impl Inbox {
                 let piece = match recv.read_chunk(READ_SIZE).await {
                     Ok(Some(chunk)) => Ok(chunk.to_vec()),
                     Ok(None) => return,
-                    Err(_) => Err(stream_cause(&link)),
+                    Err(_) => Err(stream_cause(&link).await),
                 };
                 let failed = piece.is_err();
                 if sender.send(piece).await.is_err() || failed {
@@ -97,7 +99,7 @@ impl Outbox {
         let pump = spawn_local(async move {
             while let Some(piece) = queue.recv().await {
                 if send.write_all(&piece).await.is_err() {
-                    state.failed.set(Some(stream_cause(&link)));
+                    state.failed.set(Some(stream_cause(&link).await));
                     state.moved.notify_one();
                     return;
                 }
@@ -108,7 +110,7 @@ impl Outbox {
             // Wait until the peer has it all: what follows may close the connection.
             let arrived = finished && matches!(send.stopped().await, Ok(None));
             if !arrived {
-                state.failed.set(Some(stream_cause(&link)));
+                state.failed.set(Some(stream_cause(&link).await));
             }
             state.finished.set(arrived);
             state.moved.notify_one();
@@ -173,7 +175,8 @@ impl Finishing {
     }
 }
 
-/// Why a stream broke: asked of the connection. If that is open, the peer reset or stopped the session stream.
-fn stream_cause(link: &Link) -> Cause {
-    link.ended().unwrap_or(Cause::Violation("sessionStreamReset"))
+/// Why a stream broke: asked of the connection. If that stays open, the peer reset or stopped the session stream. A moment is given to a
+/// close that is on its way: a peer that ends in a hurry lets go of its streams first.
+async fn stream_cause(link: &Link) -> Cause {
+    timeout(CLOSE_ON_ITS_WAY, link.closed()).await.unwrap_or(Cause::Violation("sessionStreamReset"))
 }

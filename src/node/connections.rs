@@ -33,7 +33,7 @@ struct Connection {
 
 enum Stage {
     /// Nothing was read.
-    Arrived(Arrival),
+    Arrived(Box<Arrival>),
     /// A task works on it.
     Busy,
     /// The dialer's Hello was read.
@@ -129,7 +129,7 @@ pub(super) fn cancel(node: &Inner, attempt: AttemptId, code: CloseCode, reason: 
 /// Takes in a connection that arrived.
 pub(super) fn arrived(node: &Inner, arrival: Arrival) {
     let conn = ConnId(node.fresh());
-    let connection = Connection { link: None, stage: Stage::Arrived(arrival), work: None, watch: None };
+    let connection = Connection { link: None, stage: Stage::Arrived(Box::new(arrival)), work: None, watch: None };
     node.connections.borrow_mut().all.insert(conn, connection);
     node.input(Input::Incoming { conn });
 }
@@ -147,7 +147,7 @@ pub(super) fn read_hello(node: &Rc<Inner>, conn: ConnId) {
     let mut connections = node.connections.borrow_mut();
     let Some(connection) = connections.all.get_mut(&conn) else { return };
     match std::mem::replace(&mut connection.stage, Stage::Busy) {
-        Stage::Arrived(arrival) => connection.work = Some(spawn_local(greet(node.clone(), conn, arrival))),
+        Stage::Arrived(arrival) => connection.work = Some(spawn_local(greet(node.clone(), conn, *arrival))),
         other => connection.stage = other,
     }
 }

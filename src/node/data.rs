@@ -122,7 +122,7 @@ pub(super) fn page(
     let order = if options.reverse { Order::Descending } else { Order::Ascending };
     let limit = options.limit.map_or(PAGE, |limit| usize::try_from(limit).unwrap_or(PAGE).min(PAGE));
     let store = node.storage.store();
-    let (entries, next) = store.page(namespace, &Bounds::from(area), order, after, limit);
+    let (entries, next) = store.page(namespace, Bounds::from(area), order, after, limit);
     (entries.into_iter().map(convert::entry_info).collect(), next)
 }
 

@@ -11,11 +11,12 @@ use osier_core::{
     payload::{PayloadRequest, PayloadStatus},
     peers::{self, Cause, Input},
     store::{Outcome, StoredEntry},
-    sync::{self, BatchId, FetchId, FetchUpdate, IntentMode, Output, ReadId, SyncError},
+    sync::{self, BatchId, FetchId, FetchUpdate, IntentMode, Output, OwnInterest, ReadId, SyncError},
+    wallet::InterestSelection,
     willow::time,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use willow25::prelude::SubspaceId;
+use willow25::prelude::{Area, NamespaceId, SubspaceId};
 
 use super::{
     Completion, EntryKey, Error, SessionEvent, convert,
@@ -39,6 +40,8 @@ pub(super) enum Command {
     AddAccept(Arc<SessionLog>),
     DropAccept,
     Withdraw(IntentId),
+    /// A user here may read more than before.
+    InterestsChanged,
     Finish,
     Abort,
     Probe,
@@ -90,6 +93,9 @@ enum Outgoing {
     Done,
 }
 
+/// What of everything an intent in everything has been given.
+type Given = Vec<(NamespaceId, Area)>;
+
 /// The accept intent of a session.
 struct AcceptIntent {
     id: IntentId,
@@ -112,6 +118,8 @@ pub(super) struct SessionTask {
     results: mpsc::UnboundedSender<Command>,
     changes: watch::Receiver<u64>,
     accept: Option<AcceptIntent>,
+    /// The intents whose interest is everything held here: it grows while they last.
+    everything: BTreeMap<IntentId, Given>,
     fetches: BTreeMap<FetchId, Transfer>,
     watchers: Vec<(EntryKey, FetchWatcher)>,
     _serving: Task,
@@ -151,6 +159,7 @@ impl SessionTask {
             results,
             changes: node.storage.changes(),
             accept: None,
+            everything: BTreeMap::new(),
             fetches: BTreeMap::new(),
             watchers: Vec::new(),
             _serving: serving,
@@ -169,7 +178,20 @@ impl SessionTask {
     pub(super) fn add_intent(&mut self, intent: IntentId) {
         let Some((selection, mode)) = self.node.intents.borrow().selection(intent) else { return };
         let interests = intents::own_interests(&self.node, &self.receiver, &selection);
+        if selection == InterestSelection::All {
+            self.everything.insert(intent, interests.iter().map(given).collect());
+        }
         self.session.add_intent(intent, interests, mode);
+    }
+
+    /// Gives the intents whose interest is everything what is new of it.
+    fn widen(&mut self) {
+        for (&intent, known) in &mut self.everything {
+            let mut interests = intents::own_interests(&self.node, &self.receiver, &InterestSelection::All);
+            interests.retain(|interest| !known.contains(&given(interest)));
+            known.extend(interests.iter().map(given));
+            self.session.add_interests(intent, interests);
+        }
     }
 
     /// The session is accepted: everything held is on offer, as long as the peer stays.
@@ -178,13 +200,14 @@ impl SessionTask {
             return;
         }
         let id = self.node.shared.next_intent();
-        let interests = intents::own_interests(&self.node, &self.receiver, &osier_core::wallet::InterestSelection::All);
+        let interests = intents::own_interests(&self.node, &self.receiver, &InterestSelection::All);
+        self.everything.insert(id, interests.iter().map(given).collect());
         self.session.add_intent(id, interests, IntentMode::FollowPeer);
         self.accept = Some(AcceptIntent { id, log, completion: Completion::Complete });
     }
 
     /// Runs until both directions are finished, or something broke.
-    pub(super) async fn run(mut self) -> Result<(), Cause> {
+    pub(super) async fn run(&mut self) -> Result<(), Cause> {
         let result = self.go().await;
         self.session.close_in(&mut self.node.storage.store_mut());
         if let Some(accept) = self.accept.take() {
@@ -194,6 +217,11 @@ impl SessionTask {
             });
         }
         result
+    }
+
+    /// Keeps the session stream as it is until the connection is closed: letting go of it before would look to the peer as if it was reset.
+    pub(super) async fn hold(self) {
+        self.link.closed().await;
     }
 
     async fn go(&mut self) -> Result<(), Cause> {
@@ -264,11 +292,16 @@ impl SessionTask {
             Command::AddAccept(log) => self.add_accept(log),
             Command::DropAccept => {
                 if let Some(accept) = self.accept.take() {
+                    self.everything.remove(&accept.id);
                     self.session.close_intent(accept.id);
                     accept.log.settle(Ok(Completion::Closed));
                 }
             }
-            Command::Withdraw(intent) => self.session.close_intent(intent),
+            Command::Withdraw(intent) => {
+                self.everything.remove(&intent);
+                self.session.close_intent(intent);
+            }
+            Command::InterestsChanged => self.widen(),
             Command::Finish => {
                 self.finishing = true;
                 self.session.finish();
@@ -422,6 +455,10 @@ async fn moved(outgoing: &Outgoing) -> Result<(), Cause> {
         Outgoing::Finishing(finishing) => finishing.done().await,
         Outgoing::Done => std::future::pending().await,
     }
+}
+
+fn given(interest: &OwnInterest) -> (NamespaceId, Area) {
+    (interest.capability.granted_namespace().clone(), interest.capability.granted_area())
 }
 
 fn violation(error: &SyncError) -> Cause {

@@ -52,13 +52,18 @@ pub(super) fn start(node: &Rc<Inner>, session: SessionId, conn: ConnId, peer: Pe
         // A task that panics must still be reported, or the manager would wait for it until a deadline.
         let mut report =
             EndReport { node: node.clone(), session, end: Some(Input::SessionEnded { session, cause: Cause::Failed("panicked") }) };
-        report.end = Some(match task.run().await {
+        let result = task.run().await;
+        report.end = Some(match result {
             Ok(()) => Input::SessionComplete { session },
             Err(cause) => {
                 tracing::debug!(%peer, ?session, "session ended: {}", convert::sentence(cause));
                 Input::SessionEnded { session, cause }
             }
         });
+        drop((report, node));
+        if result.is_err() {
+            task.hold().await;
+        }
     });
 }
 
@@ -103,6 +108,13 @@ pub(super) fn add_accept(node: &Inner, session: SessionId) {
     let peer = node.sessions.borrow().all.get(&session).map(|running| running.peer);
     if let Some(peer) = peer {
         send(node, session, Command::AddAccept(accepted(node, session, peer)));
+    }
+}
+
+/// There is more to read here than before.
+pub(super) fn interests_changed(node: &Inner) {
+    for running in node.sessions.borrow().all.values() {
+        let _ = running.commands.send(Command::InterestsChanged);
     }
 }
 

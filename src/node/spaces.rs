@@ -3,7 +3,9 @@
 use osier_core::wallet::{Secret, Ticket};
 use willow25::prelude::{NamespaceId, SubspaceId};
 
-use super::{CapabilityInfo, Error, Grant, ImportedSecret, Joined, NamespaceInfo, NamespaceKind, Node, SecretOwner, ShareRequest, convert};
+use super::{
+    CapabilityInfo, Error, Grant, ImportedSecret, Joined, NamespaceInfo, NamespaceKind, Node, SecretOwner, ShareRequest, convert, sessions,
+};
 use crate::platform;
 
 impl Node {
@@ -28,9 +30,11 @@ impl Node {
     /// # Errors
     /// [`Error::NoSuchUser`].
     pub async fn create_namespace(&self, kind: NamespaceKind, owner: SubspaceId) -> Result<NamespaceId, Error> {
-        self.call(
-            move |node| async move { Ok(node.wallet.borrow_mut().create_namespace(convert::kind_for(kind), &owner, platform::random)?) },
-        )
+        self.call(move |node| async move {
+            let namespace = node.wallet.borrow_mut().create_namespace(convert::kind_for(kind), &owner, platform::random)?;
+            sessions::interests_changed(&node);
+            Ok(namespace)
+        })
         .await
     }
 
@@ -78,6 +82,7 @@ impl Node {
         let text = text.to_owned();
         self.call(move |node| async move {
             let imported = node.wallet.borrow_mut().import_secret(&text, None, platform::random)?;
+            sessions::interests_changed(&node);
             Ok(convert::imported(imported))
         })
         .await
@@ -104,6 +109,7 @@ impl Node {
         let ticket: Ticket = ticket.parse()?;
         self.call(move |node| async move {
             let joined = node.wallet.borrow_mut().join(&ticket, as_user.as_ref(), platform::random)?;
+            sessions::interests_changed(&node);
             Ok(Joined {
                 namespace: joined.namespace,
                 user: joined.user,

@@ -96,6 +96,7 @@ impl Clock {
 
 /// Microseconds since the Unix epoch, as far as the machine's clock is right; 0 if it is set before.
 #[must_use]
+#[allow(clippy::disallowed_types, reason = "this is the one place that reads the wall clock, the browser's in a browser")]
 pub fn unix_micros() -> u64 {
     let since = web_time::SystemTime::now().duration_since(web_time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)

@@ -102,17 +102,22 @@ pub async fn contents(node: &Node, namespace: &NamespaceId) -> Vec<(SubspaceId, 
 
 /// Waits for an event.
 pub async fn event<T: std::fmt::Debug, R>(what: &str, events: &Events<T>, mut wanted: impl FnMut(&T) -> Option<R>) -> R {
-    soon(what, async {
-        let mut seen = Vec::new();
+    let mut seen = Vec::new();
+    let found = tokio::time::timeout(LIMIT, async {
         while let Some(event) = events.next().await {
             if let Some(result) = wanted(&event) {
-                return result;
+                return Some(result);
             }
             seen.push(event);
         }
-        panic!("the events ended without {what}: {seen:#?}")
+        None
     })
-    .await
+    .await;
+    match found {
+        Ok(Some(result)) => result,
+        Ok(None) => panic!("the events ended without {what}: {seen:#?}"),
+        Err(_) => panic!("waited too long for {what}: {seen:#?}"),
+    }
 }
 
 /// Waits until everything an intent wants is reconciled.

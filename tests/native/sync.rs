@@ -18,8 +18,11 @@ async fn two_nodes_reconcile_once_both_ways() {
     assert_eq!((&joined.namespace, joined.peers.as_slice()), (&ns, [a.address()].as_slice()));
     write(&b, &ns, &joined.user, "from/b", b"and back").await;
 
+    let news = a.subscribe(ns.clone(), Area::full(), None);
     let intent = b.sync(joined.peers[0].clone(), init(Mode::Once));
     assert_eq!(soon("the intent", intent.completed()).await, Ok(Completion::Complete));
+    // Complete says that this side has everything and has sent everything.
+    arrival(&news, "from/b").await;
     let (at_a, at_b) = (contents(&a, &ns).await, contents(&b, &ns).await);
     assert_eq!(at_a.len(), 4);
     assert_eq!(at_a, at_b);
@@ -179,7 +182,7 @@ async fn only_the_area_of_interest_moves() {
         write(&a, &ns, &user, at, at.as_bytes()).await;
     }
     share(&a, &ns, Access::Read, &b).await;
-    let area = Area::new(None, crate::harness::path("in"), Area::full().times().clone());
+    let area = Area::new(None, crate::harness::path("in"), *Area::full().times());
     let interest = Interest { area: Some(area), ..Interest::namespace(ns.clone()) };
     let init = SessionInit { interests: Interests::Some(vec![interest]), mode: Mode::Once, reconnect: None };
     assert_eq!(soon("the intent", b.sync(a.address(), init).completed()).await, Ok(Completion::Complete));
@@ -222,6 +225,31 @@ async fn several_intents_share_a_session_and_a_once_one_ends_alone() {
     assert_eq!(peers[0].relay.as_deref(), Some(relay.url.as_str()));
     assert!(peers[0].bytes_sent > 0 && peers[0].bytes_received > 0);
     live.close().await;
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_running_session_takes_in_what_is_made_or_joined_later() {
+    let relay = Relay::start().await;
+    let (a, b) = (relay.node().await, relay.node().await);
+    let (_, first) = space(&a).await;
+    share(&a, &first, Access::Write, &b).await;
+    for (dialer, acceptor) in [(&a, &b), (&b, &a)] {
+        let live = dialer.sync(acceptor.address(), init(Mode::Live));
+        reconciled(&live.events()).await;
+        for (maker, joiner) in [(dialer, acceptor), (acceptor, dialer)] {
+            let (user, later) = space(maker).await;
+            write(maker, &later, &user, "later", b"but not too late").await;
+            share(maker, &later, Access::Read, joiner).await;
+            let only = Interests::Some(vec![Interest::namespace(later.clone())]);
+            let once = joiner.sync(maker.address(), SessionInit { interests: only, mode: Mode::Once, reconnect: None });
+            assert_eq!(soon("the later space", once.completed()).await, Ok(Completion::Complete));
+            assert_eq!(contents(joiner, &later).await, contents(maker, &later).await);
+            assert_eq!(joiner.peers().await.unwrap().len(), 1, "over the session that was there");
+        }
+        live.close().await;
+    }
     a.shutdown().await;
     b.shutdown().await;
 }

@@ -155,6 +155,10 @@ impl Intents {
         self.all.iter().filter(|(_, intent)| !intent.done).map(|(&id, _)| id).collect()
     }
 
+    pub(super) fn is_open(&self, intent: IntentId) -> bool {
+        self.all.get(&intent).is_some_and(|intent| !intent.done)
+    }
+
     pub(super) fn any_open(&self) -> bool {
         self.all.values().any(|intent| !intent.done)
     }

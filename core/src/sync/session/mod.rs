@@ -176,6 +176,14 @@ impl Session {
         if interests.is_empty() && self.intents.end_if_empty(intent) {
             self.outputs.push_back(Output::IntentDone { intent, completion: Completion::NothingInCommon });
         }
+        self.add_interests(intent, interests);
+    }
+
+    /// Adds interests to an intent that is not done; to others nothing is added.
+    pub fn add_interests(&mut self, intent: IntentId, interests: Vec<OwnInterest>) {
+        if !self.intents.is_open(intent) {
+            return;
+        }
         for mut interest in interests {
             let (namespace, area) = (interest.capability.granted_namespace().clone(), interest.capability.granted_area());
             interest.id = self.intents.add_interest(intent, &namespace, &area);
