@@ -13,11 +13,15 @@ mod manager;
 mod peer;
 mod policy;
 mod session;
+#[cfg(any(test, feature = "sim"))]
+mod situation;
 mod types;
 
 pub use code::{Cause, CloseCode, IntentError};
 pub use manager::Manager;
 pub use policy::ReconnectPolicy;
+#[cfg(any(test, feature = "sim"))]
+pub use situation::{INPUTS, SITUATIONS};
 pub use types::{
     Accept, AcceptPolicy, Action, AttemptId, Completion, Config, ConnId, ConnectionState, Event, Input, Limits, Outcome, PeerInfo, Reason,
 };
