@@ -12,6 +12,7 @@ mod deadlines;
 mod manager;
 mod peer;
 mod policy;
+mod rule;
 mod session;
 #[cfg(any(test, feature = "sim"))]
 mod situation;
@@ -20,6 +21,8 @@ mod types;
 pub use code::{Cause, CloseCode, IntentError};
 pub use manager::Manager;
 pub use policy::ReconnectPolicy;
+#[cfg(any(test, feature = "sim"))]
+pub use rule::Rule;
 #[cfg(any(test, feature = "sim"))]
 pub use situation::{INPUTS, SITUATIONS};
 pub use types::{

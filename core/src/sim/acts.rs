@@ -19,7 +19,7 @@ impl World {
         self.note(&format!("{act:?}"), &[]);
         match act {
             Act::Submit { node, peer, intent, mode, policy, part } => {
-                if self.is_awake(node) {
+                if self.is_awake(node) && !self.nodes[node].closing {
                     self.submit(node, peer, IntentId(intent), (mode, policy, part));
                 }
             }
@@ -41,7 +41,11 @@ impl World {
             Act::Busy { node, millis } => self.nodes[node].busy_until = self.now.after_millis(millis),
             Act::Page { node, news } => self.page(node, news),
             Act::Reload { node, millis, keep, polite } => self.go(node, millis, keep, polite),
-            Act::Shutdown { node } => self.tell(node, Input::Shutdown),
+            Act::Stall { node, millis } => self.nodes[node].stalled_until = self.now.after_millis(millis),
+            Act::Shutdown { node } => {
+                self.nodes[node].closing |= self.is_awake(node);
+                self.tell(node, Input::Shutdown);
+            }
         }
     }
 

@@ -68,10 +68,14 @@ pub(super) struct Node {
     pub(super) up: bool,
     pub(super) frozen: bool,
     pub(super) cut_off: bool,
+    /// Its users cannot submit any more; its manager knows.
+    pub(super) closing: bool,
     pub(super) stopping: bool,
     /// What happens to a frozen node happens when it thaws.
     pub(super) backlog: Vec<Happening>,
     pub(super) busy_until: Moment,
+    /// Its sessions do nothing until then.
+    pub(super) stalled_until: Moment,
     pub(super) manager: Manager,
     pub(super) inputs: VecDeque<Input>,
     driving: bool,
@@ -101,9 +105,11 @@ impl Node {
             up: true,
             frozen: false,
             cut_off: false,
+            closing: false,
             stopping: false,
             backlog: Vec::new(),
             busy_until: Moment(0),
+            stalled_until: Moment(0),
             manager,
             inputs: VecDeque::new(),
             driving: false,

@@ -46,7 +46,7 @@ impl World {
         self.partitions.clear();
         for node in 0..self.nodes.len() {
             self.nodes[node].cut_off = false;
-            self.nodes[node].busy_until = Moment(0);
+            (self.nodes[node].busy_until, self.nodes[node].stalled_until) = (Moment(0), Moment(0));
             let life = self.nodes[node].life;
             self.thaw(node, life, true);
         }

@@ -43,7 +43,7 @@ pub use data::{Item, Spot};
 pub use script::{Act, Cut, Habit, NodePlan, Page, Script, Step};
 pub use shrink::shrink;
 
-use crate::peers::{Config, Manager};
+use crate::peers::{Config, Manager, Rule};
 use world::World;
 
 /// What is wrong.
@@ -73,11 +73,17 @@ pub struct Finding {
 pub struct Options {
     /// Keep the trace as text.
     pub trace: bool,
+    /// A rule that every peer manager breaks, to see that it is missed.
+    pub broken: Option<Rule>,
 }
 
 impl Options {
     fn manager(&self, config: Config) -> Manager {
-        Manager::new(config)
+        let mut manager = Manager::new(config);
+        if let Some(rule) = self.broken {
+            manager.break_rule(rule);
+        }
+        manager
     }
 }
 

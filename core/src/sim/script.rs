@@ -135,6 +135,13 @@ pub enum Act {
         /// How long.
         millis: u64,
     },
+    /// The sessions of a node do nothing.
+    Stall {
+        /// Which.
+        node: usize,
+        /// How long.
+        millis: u64,
+    },
     /// A page is told something.
     Page {
         /// Which.
@@ -254,7 +261,7 @@ impl Writer<'_> {
     fn write(mut self, calm: bool) -> Vec<Step> {
         self.span = self.random.pick(&[3_000, 15_000, 40_000, 90_000]);
         self.centres = (0..4).map(|_| self.random.below(self.span)).collect();
-        for _ in 0..2 + self.random.below(if calm { 8 } else { 14 }) {
+        for _ in 0..3 + self.random.below(if calm { 8 } else { 24 }) {
             let at = self.time();
             if calm { self.peace(at) } else { self.trouble(at) }
         }
@@ -266,7 +273,10 @@ impl Writer<'_> {
     fn time(&mut self) -> u64 {
         match self.random.below(10) {
             0..=3 => self.random.below(self.span),
-            _ => self.random.pick(&self.centres.clone()) + self.random.below(400),
+            _ => {
+                let spread = self.random.pick(&[60, 400, 400, 2_000]);
+                self.centres[self.random.index(self.centres.len())] + self.random.below(spread)
+            }
         }
     }
 
@@ -318,7 +328,8 @@ impl Writer<'_> {
         let (a, b) = self.pair();
         self.submit(at, (a, b), calm);
         if self.random.percent(45) {
-            let later = at + self.random.below(self.random.clone().pick(&[1, 100, 1_000]));
+            let spread = self.random.pick(&[1, 100, 1_000]);
+            let later = at + self.random.below(spread);
             self.submit(later, (b, a), calm);
         }
     }
@@ -343,8 +354,9 @@ impl Writer<'_> {
             }
             60..=65 => Act::Partition { a, b, millis },
             66..=72 => Act::Freeze { node, millis, told: self.random.percent(50) },
-            73..=76 => Act::Busy { node, millis },
-            77..=80 => Act::Disconnect { node: a, peer: b },
+            73..=75 => Act::Busy { node, millis },
+            76..=78 => Act::Stall { node, millis },
+            79..=80 => Act::Disconnect { node: a, peer: b },
             81..=88 => Act::Reload { node, millis: millis / 4, keep: self.random.percent(60), polite: self.random.percent(40) },
             89..=91 => Act::Shutdown { node },
             _ => return self.news(at, node, millis),

@@ -202,7 +202,8 @@ impl World {
         if let Some(task) = self.nodes[node].sessions.get_mut(&id)
             && !std::mem::replace(&mut task.waking, true)
         {
-            let lag = self.lag(node);
+            let stalled = self.nodes[node].stalled_until.micros_since(self.now);
+            let lag = self.lag(node).max(stalled);
             self.local(node, lag, Local::Work(id));
         }
     }

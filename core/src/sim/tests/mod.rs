@@ -9,7 +9,7 @@ fn first_seeds() {
         let report = run_caught(&script, &Options::default());
         if let Some(finding) = report.finding {
             let short = shrink(&script, &Options::default());
-            let trace = run_caught(&short, &Options { trace: true });
+            let trace = run_caught(&short, &Options { trace: true, ..Options::default() });
             panic!("{finding:?}\n{short}\n{}", trace.lines.join("\n"));
         }
     }
