@@ -68,9 +68,8 @@ pub(super) struct Node {
     pub(super) up: bool,
     pub(super) frozen: bool,
     pub(super) cut_off: bool,
-    /// Its users cannot submit any more; its manager knows.
+    /// It was told to shut down.
     pub(super) closing: bool,
-    pub(super) stopping: bool,
     /// What happens to a frozen node happens when it thaws.
     pub(super) backlog: Vec<Happening>,
     pub(super) busy_until: Moment,
@@ -106,7 +105,6 @@ impl Node {
             frozen: false,
             cut_off: false,
             closing: false,
-            stopping: false,
             backlog: Vec::new(),
             busy_until: Moment(0),
             stalled_until: Moment(0),
@@ -250,7 +248,6 @@ impl World {
         if let Input::Established { attempt, .. } = input {
             self.nodes[node].dials.remove(&attempt);
         }
-        self.nodes[node].stopping |= input == Input::Shutdown;
         self.coverage.note(&self.nodes[node].manager, &input);
         self.note(&format!("{node} <- {input:?}"), &[]);
         self.check_report(node, &input);

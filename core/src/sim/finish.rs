@@ -52,7 +52,7 @@ impl World {
         }
         self.release();
         // Whoever is shutting down gets its time, and then starts again.
-        let (soon, all_up) = (self.after(SHUTDOWN), |world: &Self| world.nodes.iter().all(|node| node.up && !node.stopping));
+        let (soon, all_up) = (self.after(SHUTDOWN), |world: &Self| world.nodes.iter().all(|node| node.up && !node.closing));
         for input in [Input::Visible, Input::Online, Input::Resumed, Input::Relay { connected: true }] {
             for node in 0..self.nodes.len() {
                 self.tell(node, input.clone());

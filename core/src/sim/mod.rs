@@ -46,6 +46,15 @@ pub use shrink::shrink;
 use crate::peers::{Config, Manager, Rule};
 use world::World;
 
+/// Seeds and the hashes of their traces, natively and in wasm; to change them on purpose, run the test that compares them natively.
+pub const TRACES: &str = include_str!("traces.txt");
+
+/// [`TRACES`] as numbers.
+pub fn traces() -> impl Iterator<Item = (u64, u64)> {
+    let pair = |line: &str| line.split_once(' ').and_then(|(seed, hash)| Some((seed.parse().ok()?, u64::from_str_radix(hash, 16).ok()?)));
+    TRACES.lines().filter_map(pair)
+}
+
 /// What is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
