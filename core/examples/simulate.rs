@@ -21,6 +21,8 @@ struct Totals {
     runs: u64,
     steps: u64,
     found: Vec<(u64, Finding)>,
+    /// Of the last trace.
+    hash: u64,
     coverage: Coverage,
 }
 
@@ -68,6 +70,7 @@ fn play(next: &AtomicU64, end: u64, options: &Options) -> Totals {
         totals.runs += 1;
         totals.steps += report.steps;
         totals.coverage.add(&report.coverage);
+        totals.hash = report.hash;
         if let Some(finding) = report.finding {
             println!("seed {seed}: {:?}: {}", finding.kind, shorten(&finding.text));
             totals.found.push((seed, finding));
@@ -89,6 +92,7 @@ fn play_all(arguments: &Arguments) -> Totals {
     let mut totals = Totals::default();
     for part in parts {
         totals.runs += part.runs;
+        totals.hash |= part.hash;
         totals.steps += part.steps;
         totals.coverage.add(&part.coverage);
         totals.found.extend(part.found);
@@ -124,8 +128,9 @@ fn main() -> ExitCode {
     if let Some((seed, _)) = totals.found.first() {
         explain(*seed, &arguments.options());
     }
-    if arguments.runs.is_some_and(|runs| runs > 100) {
-        tell_coverage(&totals.coverage);
+    match arguments.runs {
+        None => println!("trace {:016x}", totals.hash),
+        Some(_) => tell_coverage(&totals.coverage),
     }
     let count = |kind| totals.found.iter().filter(|(_, finding)| finding.kind == kind).count();
     println!(

@@ -116,6 +116,8 @@ impl World {
             return;
         }
         self.review_all();
+        let now = self.now;
+        self.nodes[node].referee.thawed(now);
         if told {
             self.input(node, Input::Resumed);
         }

@@ -9,6 +9,7 @@ use super::{
     data::Spot,
     network::{Packet, Stage},
     random::Random,
+    referee::Referee,
     script::{Habit, NodePlan},
     session::Task,
     storage::Storage,
@@ -76,6 +77,7 @@ pub(super) struct Node {
     /// Its sessions do nothing until then.
     pub(super) stalled_until: Moment,
     pub(super) manager: Manager,
+    pub(super) referee: Referee,
     pub(super) inputs: VecDeque<Input>,
     driving: bool,
     armed: Option<Moment>,
@@ -97,7 +99,7 @@ pub(super) fn id_of(node: usize) -> PeerId {
 impl Node {
     pub(super) fn new(seed: u64, number: usize, plan: &NodePlan, options: &Options) -> Self {
         let mut random = Random::new(&[seed, 4, number as u64, 1]);
-        let manager = manager(number, plan, options, 1, &mut random);
+        let (manager, referee) = manager(number, plan, options, 1, &mut random);
         Self {
             plan: plan.clone(),
             life: 1,
@@ -109,6 +111,7 @@ impl Node {
             busy_until: Moment(0),
             stalled_until: Moment(0),
             manager,
+            referee,
             inputs: VecDeque::new(),
             driving: false,
             armed: None,
@@ -128,12 +131,13 @@ impl Node {
         let (life, storage) = (self.life, std::mem::take(&mut self.storage));
         let started_at = (now.0 / 1000).max(self.started_at + 1);
         let mut random = Random::new(&[seed, 4, number as u64, u64::from(life)]);
-        let manager = manager(number, &self.plan, options, started_at, &mut random);
+        let (manager, referee) = manager(number, &self.plan, options, started_at, &mut random);
         let cut_off = self.cut_off;
         *self = Self {
             life,
             cut_off,
             manager,
+            referee,
             random,
             started_at,
             storage: storage.reopened(),
@@ -146,13 +150,15 @@ impl Node {
     }
 }
 
-fn manager(number: usize, plan: &NodePlan, options: &Options, started_at: u64, random: &mut Random) -> Manager {
+fn manager(number: usize, plan: &NodePlan, options: &Options, started_at: u64, random: &mut Random) -> (Manager, Referee) {
     let mut instance = [0; 16];
     instance[..8].copy_from_slice(&started_at.to_be_bytes());
     instance[8..].copy_from_slice(&random.next().to_be_bytes());
     let accept = if plan.handler.is_some() { AcceptPolicy::AskHandler } else { AcceptPolicy::Everyone };
     let limits = plan.room.map_or_else(Limits::default, |room| Limits { handshakes: room + 1, sessions: room });
-    options.manager(Config { me: id_of(number), instance, seed: random.next(), accept, limits })
+    let config = Config { me: id_of(number), instance, seed: random.next(), accept, limits };
+    let referee = Referee::new(&config);
+    (options.manager(config), referee)
 }
 
 impl World {
@@ -220,7 +226,8 @@ impl World {
             return;
         }
         self.nodes[node].armed = None;
-        if self.now.micros_since(at) > ASLEEP {
+        // The manager notices by itself, too.
+        if self.now.micros_since(at) > ASLEEP && !self.seed.is_multiple_of(3) {
             self.feed(node, Input::Woken);
         }
         while let Some(input) = self.nodes[node].inputs.pop_front() {
@@ -252,7 +259,12 @@ impl World {
         self.note(&format!("{node} <- {input:?}"), &[]);
         self.check_report(node, &input);
         let mut actions = Vec::new();
-        self.nodes[node].manager.step(self.now, input, &mut actions);
+        self.nodes[node].manager.step(self.now, input.clone(), &mut actions);
+        let (now, it) = (self.now, &mut self.nodes[node]);
+        let empty = it.manager.is_empty();
+        if let Err(rule) = it.referee.judge(now, &input, &actions, empty) {
+            self.find(Kind::Diverged, || format!("node {node} breaks a rule: {rule}; {input:?} led to {actions:?}"));
+        }
         for action in actions {
             self.say(|| format!("      {node} -> {action:?}"));
             self.carry_out(node, action);
@@ -399,7 +411,7 @@ impl World {
         let end = &mut self.conns[conn].ends[0];
         end.stage = Stage::Greeting;
         if let Some(hello) = end.hello.clone() {
-            self.send(conn, 0, Packet::Hello(hello));
+            self.send(conn, 0, Packet::Hello(Box::new(hello)));
         }
     }
 
@@ -427,7 +439,7 @@ impl World {
     }
 
     /// The peer's Hello is here.
-    pub(super) fn hello_arrived(&mut self, conn: usize, side: usize, hello: Hello) {
+    pub(super) fn hello_arrived(&mut self, conn: usize, side: usize, hello: &Hello) {
         let node = self.conns[conn].nodes[side];
         let end = &mut self.conns[conn].ends[side];
         let generation = hello.generation;
@@ -474,7 +486,7 @@ impl World {
         let hello = self.own_hello(conn, 1, own);
         self.conns[conn].ends[1].hello = Some(hello.clone());
         self.conns[conn].ends[1].stage = Stage::Established;
-        self.send(conn, 1, Packet::Hello(hello));
+        self.send(conn, 1, Packet::Hello(Box::new(hello)));
         let generation = self.conns[conn].ends[0].hello.as_ref().map_or(own, |hello| hello.generation);
         self.input(node, Input::Established { attempt, conn: ConnId(conn as u64), generation });
     }

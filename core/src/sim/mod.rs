@@ -13,6 +13,7 @@
 //! | `network` | connections, and what can happen to them |
 //! | `driver`, `session`, `transfer`, `storage` | what the driver of a node does around the machines, as `src/node` does it |
 //! | `acts` | what a script does to nodes |
+//! | `referee` | beside each peer manager: which rule a step breaks |
 //! | `finish` | the end of every story, and what must hold then |
 //! | `coverage` | which rows of the peer manager's table were reached |
 //! | `shrink` | from a finding to a short script |
@@ -27,6 +28,7 @@ mod driver;
 mod finish;
 mod network;
 mod random;
+mod referee;
 mod script;
 mod session;
 mod shrink;
@@ -64,7 +66,7 @@ pub enum Kind {
     Double,
     /// Something is left, or has moved that is not shared.
     Leaked,
-    /// Stores differ where they should not, or honest nodes disagree about a rule.
+    /// Stores differ where they should not, honest nodes disagree about a rule, or a peer manager breaks one.
     Diverged,
 }
 

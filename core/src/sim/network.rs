@@ -29,7 +29,7 @@ pub(super) enum Packet {
     Accepted,
     /// There will be no handshake.
     Refused,
-    Hello(Hello),
+    Hello(Box<Hello>),
     /// Bytes of the session stream, its end, and the news that the end has arrived.
     Data(Vec<u8>),
     Fin,
@@ -250,7 +250,7 @@ impl World {
                 }
             }
             Packet::Refused => self.end(index, side, Cause::RefusedBeforeHandshake),
-            Packet::Hello(hello) => self.hello_arrived(index, side, hello),
+            Packet::Hello(hello) => self.hello_arrived(index, side, &hello),
             Packet::Data(bytes) => {
                 end.inbox.push_back(bytes);
                 self.wake_on(index, side);

@@ -346,7 +346,8 @@ impl Writer<'_> {
         let node = self.node();
         let (a, b) = self.pair();
         let act = match self.random.below(100) {
-            0..=29 => return self.meeting(at, false),
+            0 => return self.submit(at, (node, node), false),
+            1..=29 => return self.meeting(at, false),
             30..=46 => return self.write_something(at),
             47..=59 => {
                 let how = self.random.pick(&[Cut::Silent, Cut::Silent, Cut::Noticed, Cut::OneSided(0), Cut::OneSided(1)]);
@@ -358,7 +359,12 @@ impl Writer<'_> {
             76..=78 => Act::Stall { node, millis },
             79..=80 => Act::Disconnect { node: a, peer: b },
             81..=88 => Act::Reload { node, millis: millis / 4, keep: self.random.percent(60), polite: self.random.percent(40) },
-            89..=91 => Act::Shutdown { node },
+            89..=91 => {
+                if self.random.percent(30) {
+                    self.push(at + millis / 7, Act::Shutdown { node });
+                }
+                Act::Shutdown { node }
+            }
             _ => return self.news(at, node, millis),
         };
         self.push(at, act);

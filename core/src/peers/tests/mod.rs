@@ -7,5 +7,6 @@ mod exhaustive;
 mod mistakes;
 mod random;
 mod rules;
+mod simulated;
 mod table;
 mod world;
