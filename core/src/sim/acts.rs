@@ -19,7 +19,7 @@ impl World {
         self.note(&format!("{act:?}"), &[]);
         match act {
             Act::Submit { node, peer, intent, mode, policy, part } => {
-                if self.is_awake(node) && !self.nodes[node].closing {
+                if self.is_awake(node) {
                     self.submit(node, peer, IntentId(intent), (mode, policy, part));
                 }
             }
@@ -64,7 +64,13 @@ impl World {
         let stubborn = policy.attempts == ReconnectPolicy::UNLIMITED;
         let intent = Intent { peer, mode, part, settled: None, story: Story::default(), stubborn };
         self.nodes[node].intents.insert(id, intent);
-        self.input(node, Input::Submit { intent: id, peer: id_of(peer), mode, policy });
+        let input = Input::Submit { intent: id, peer: id_of(peer), mode, policy };
+        if self.nodes[node].closing {
+            // Whatever comes behind the end would not be taken in any more.
+            self.feed(node, input);
+        } else {
+            self.input(node, input);
+        }
     }
 
     fn page(&mut self, node: usize, news: Page) {

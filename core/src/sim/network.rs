@@ -151,7 +151,7 @@ impl World {
         let (low, high) = (dialer.min(acceptor) as u64, dialer.max(acceptor) as u64);
         let near = 1_000 + hash(&[self.seed, 3, low, high]) % 120_000;
         // Some connections are so slow that others overtake them.
-        let delay = if !self.calm && !self.healed && random.percent(15) { near + random.below(4_000_000) } else { near };
+        let delay = if !self.healed && random.percent(self.slow) { near + random.below(4_000_000) } else { near };
         let secret = std::array::from_fn(|_| random.next() as u8);
         let window = random.pick(&[400, 4_000, 64_000, 64_000]);
         self.conns.push(Conn {

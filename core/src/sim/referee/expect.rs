@@ -44,7 +44,7 @@ impl Referee {
                 must(owned == turn.settles(intent), || "an intent is settled by the session that owns it, and by no other".into())
             }
             Input::Tick => self.expect_tick(turn),
-            Input::Woken | Input::Resumed => self.expect_probes(turn),
+            Input::Woken | Input::Resumed => self.expect_probes(turn).and_then(|()| self.expect_dials(turn)),
             Input::Online | Input::Visible => self.expect_dials(turn),
             Input::Shutdown => self.expect_shutdown(turn),
             Input::Disconnect { .. }
@@ -121,7 +121,8 @@ impl Referee {
         } else if !room {
             must(turn.closes(conn, CloseCode::LimitExceeded), || "sessions are limited".into())
         } else if self.asks {
-            must(turn.has(|action| matches!(action, Action::AskHandler { conn: it, .. } if *it == conn)), || "the handler is asked".into())
+            let asks = turn.has(|action| matches!(action, Action::AskHandler { conn: it, .. } if *it == conn));
+            must(asks && !turn.establishes(conn), || "the handler is asked".into())
         } else {
             must(turn.establishes(conn), || "everyone is accepted".into())
         }
@@ -243,9 +244,9 @@ impl Referee {
 
     fn expect_dials(&self, turn: Turn<'_>) -> Verdict {
         let still_offline = self.offline && !matches!(turn.input, Input::Online);
-        let waiting = self.peers.iter().filter(|(_, seen)| seen.is_idle() && seen.ending.is_none() && !seen.firm);
-        let mut waiting = waiting.filter(|(peer, _)| self.wants_of(**peer).any(|(_, want)| want.owner.is_none()));
-        must(still_offline || waiting.all(|(peer, _)| turn.dials(*peer)), || "waits are cut short".into())
+        let mut waiting = self.wants.values().filter(|want| want.owner.is_none()).map(|want| (want.peer, self.seen(want.peer)));
+        let dials = |(peer, seen): (PeerId, Seen)| !seen.is_idle() || seen.ending.is_some() || seen.firm || turn.dials(peer);
+        must(still_offline || waiting.all(dials), || "waits are cut short".into())
     }
 
     fn expect_shutdown(&self, turn: Turn<'_>) -> Verdict {

@@ -17,6 +17,8 @@ pub(super) struct Want {
     pub(super) rest: Option<Moment>,
     /// It has always been the only one with its peer: then it is known what each failure costs it.
     pub(super) alone: bool,
+    /// A cause has told that there is no use in trying again.
+    pub(super) doomed: bool,
     failures: u32,
     free_since: Option<Moment>,
 }
@@ -52,7 +54,7 @@ fn cost(cause: Cause) -> Cost {
 
 impl Want {
     pub(super) fn new(peer: PeerId, mode: Mode, policy: ReconnectPolicy, alone: bool) -> Self {
-        Self { peer, mode, policy, owner: None, rest: None, alone, failures: 0, free_since: None }
+        Self { peer, mode, policy, owner: None, rest: None, alone, doomed: false, failures: 0, free_since: None }
     }
 
     pub(super) fn join(&mut self, session: SessionId) {
@@ -76,7 +78,7 @@ impl Referee {
         }
         for action in turn.actions {
             if let Action::Emit { peer, event: Event::Disconnected { cause, .. } } = *action {
-                self.firm_after(peer, cause);
+                self.take_note(peer, cause);
                 let alone = self.wants_of(peer).find(|(_, want)| want.alone).map(|(id, _)| id);
                 if let Some(id) = alone {
                     self.charge(turn, id, cause)?;
@@ -86,10 +88,12 @@ impl Referee {
         Ok(())
     }
 
-    /// After some causes a wait may not be cut short.
-    fn firm_after(&mut self, peer: PeerId, cause: Cause) {
-        if matches!(cost(cause), Cost::Longer | Cost::Unknown) {
-            self.peers.entry(peer).or_default().firm = true;
+    /// After some causes a wait may not be cut short, or is of no use.
+    fn take_note(&mut self, peer: PeerId, cause: Cause) {
+        match cost(cause) {
+            Cost::Longer | Cost::Unknown => self.peers.entry(peer).or_default().firm = true,
+            Cost::Everything => self.wants.values_mut().filter(|want| want.peer == peer).for_each(|want| want.doomed = true),
+            Cost::Attempt | Cost::Nothing => {}
         }
     }
 
