@@ -92,7 +92,10 @@ impl Side {
                     }
                 }
                 OverlapEvent::Settled => self.settled += 1,
-                OverlapEvent::NothingInCommon { .. } | OverlapEvent::Awkward { .. } | OverlapEvent::PeerLimit { .. } => {}
+                OverlapEvent::Gone { .. }
+                | OverlapEvent::NothingInCommon { .. }
+                | OverlapEvent::Awkward { .. }
+                | OverlapEvent::PeerLimit { .. } => {}
             }
         }
         while let Some(message) = self.machine.poll_message() {

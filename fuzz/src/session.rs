@@ -176,6 +176,10 @@ impl Side {
                     self.frames.push_back(frame);
                 }
             }
+            if self.session.next_deadline().is_some_and(|(at, _)| at <= Moment(1)) {
+                self.session.handle_timeout(Moment(1));
+                continue;
+            }
             if idle {
                 return any;
             }

@@ -1,5 +1,7 @@
 //! The end of handles and overlaps.
 
+use std::collections::BTreeSet;
+
 use super::{
     OverlapEvent, OverlapId, SyncError,
     state::{Known, State},
@@ -22,10 +24,14 @@ impl State {
     fn peer_hash_freed(&mut self, handle: u64, references: u64) -> Result<(), SyncError> {
         let hash = self.peer_hashes.get(handle).map(|peer| peer.hash);
         self.peer_hashes.free_there(handle, references)?;
-        if let Some(handles) = hash.and_then(|hash| self.peer_index.get_mut(&hash)) {
+        if let Some(hash) = hash
+            && let Some(handles) = self.peer_index.get_mut(&hash)
+        {
             handles.remove(&handle);
+            if handles.is_empty() {
+                self.peer_index.remove(&hash);
+            }
         }
-        self.peer_index.retain(|_, handles| !handles.is_empty());
         let keys: Vec<_> = self.pairs.keys().filter(|&&(_, peer)| peer == handle).copied().collect();
         for pair in keys.iter().filter_map(|key| self.pairs.remove(key)).collect::<Vec<_>>() {
             for capability in pair.own.into_values() {
@@ -69,9 +75,8 @@ impl State {
         self.own_capabilities.free_there(handle, references)?;
         if self.own_capabilities.get(handle).is_some() {
             self.retire_capability(handle);
-        } else {
-            self.overlap_of.retain(|&(own, _), _| own != handle);
         }
+        self.forget_pairs();
         Ok(())
     }
 
@@ -125,7 +130,19 @@ impl State {
         let references = if mine { self.own_capabilities.free_here(handle) } else { self.peer_capabilities.free_here(handle) };
         let Some(references) = references else { return };
         self.send_control(&ControlMessage::HandleFree { kind: HandleKind::Capability, mine, handle, references });
+        self.forget_pairs();
+    }
+
+    /// Forgets the pairs of capabilities of which one is fully freed, and tells which overlaps nobody can name any more.
+    fn forget_pairs(&mut self) {
         let (own_capabilities, peer_capabilities) = (&self.own_capabilities, &self.peer_capabilities);
-        self.overlap_of.retain(|&(own, peer), _| own_capabilities.get(own).is_some() && peer_capabilities.get(peer).is_some());
+        let mut gone = BTreeSet::new();
+        self.overlap_of.retain(|&(own, peer), overlap| {
+            let named = own_capabilities.get(own).is_some() && peer_capabilities.get(peer).is_some();
+            gone.extend((!named).then_some(*overlap));
+            named
+        });
+        gone.retain(|overlap| !self.overlap_of.values().any(|named| named == overlap));
+        self.events.extend(gone.into_iter().map(|overlap| OverlapEvent::Gone { overlap }));
     }
 }

@@ -42,7 +42,7 @@ use super::{
 use crate::{
     Role,
     store::{BlockSums, Store},
-    willow::{Area, CapCache, FingerprintKey, Grouping, NamespaceId, Range3d, UnverifiedEntry},
+    willow::{Area, CapCache, Entry, FingerprintKey, Grouping, NamespaceId, Namespaced, Range3d, UnverifiedEntry},
 };
 use outgoing::{Answer, Sending};
 use ranges::{OwnRanges, PeerRanges};
@@ -66,6 +66,14 @@ pub struct Scope {
     pub inline_max: u64,
     /// Payloads of entries that the peer may have go inline up to this many bytes.
     pub speculative_inline_max: u64,
+}
+
+impl Scope {
+    /// Whether the entry is in it.
+    #[must_use]
+    pub fn has(&self, entry: &Entry) -> bool {
+        self.namespace == *entry.namespace_id() && self.area.includes(entry)
+    }
 }
 
 /// What a reconciler starts with.
@@ -119,6 +127,17 @@ struct Root {
     peer_open: u64,
     /// Entries that arrived and are not confirmed.
     unconfirmed: u64,
+}
+
+impl Root {
+    /// Whether anything of it is to be answered on either side.
+    fn is_open(&self) -> bool {
+        self.own_open > 0 || self.peer_open > 0
+    }
+
+    fn intersects(&self, scope: &Scope) -> bool {
+        self.scope.namespace == scope.namespace && self.scope.area.intersection(&scope.area).is_ok()
+    }
 }
 
 /// The reconciliation of one session: see the [module](self).
@@ -197,8 +216,7 @@ impl Reconciler {
 
     /// Starts a root, unless there is no room for its range or a root that intersects it is running: then to be tried again.
     pub fn start(&mut self, scope: &Arc<Scope>) -> Option<RootId> {
-        let intersects = |root: &Root| root.scope.namespace == scope.namespace && root.scope.area.intersection(&scope.area).is_ok();
-        if self.own.open() >= self.budget || self.roots.values().any(intersects) {
+        if self.own.open() >= self.budget || self.roots.values().any(|root| root.intersects(scope)) {
             return None;
         }
         let root = self.add_root(scope, true, None);
@@ -222,6 +240,12 @@ impl Reconciler {
         }
     }
 
+    /// The overlap of a root that is running.
+    #[must_use]
+    pub fn overlap_of(&self, root: RootId) -> Option<OverlapId> {
+        self.roots.get(&root).map(|root| root.scope.overlap)
+    }
+
     /// The store has taken or refused `count` entries of a root.
     pub fn confirmed(&mut self, root: RootId, count: u64) {
         if let Some(state) = self.roots.get_mut(&root) {
@@ -232,7 +256,7 @@ impl Reconciler {
 
     /// Ends the root if nothing of it is outstanding.
     fn conclude(&mut self, id: RootId) {
-        let done = |root: &Root| root.own_open == 0 && root.peer_open == 0 && root.unconfirmed == 0;
+        let done = |root: &Root| !root.is_open() && root.unconfirmed == 0;
         if self.roots.get(&id).is_some_and(done)
             && let Some(root) = self.roots.remove(&id)
         {
@@ -253,6 +277,17 @@ impl Reconciler {
                 sending.cut_short(reads);
             }
         }
+    }
+
+    /// The peer knows that the overlap has ended: no answer to what was asked about it will come.
+    pub fn forget(&mut self, overlap: OverlapId) {
+        self.own.forget(overlap);
+    }
+
+    /// How many own ranges are remembered that have left.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.own.remembered()
     }
 
     /// The next arrived entry.

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{RootId, Scope};
-use crate::{sync::error::SyncError, willow::Range3d};
+use crate::{
+    sync::{error::SyncError, overlap::OverlapId},
+    willow::Range3d,
+};
 
 /// How a range asks for an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +34,8 @@ pub(super) struct OwnRanges {
     sent: u64,
     /// Those that have left.
     unanswered: BTreeMap<u64, Asking>,
+    /// Where the answer comes in parts: the last one that is here.
+    parts: BTreeMap<u64, Arc<Range3d>>,
     /// Those that are queued or have left, without ended ones.
     open: u64,
 }
@@ -56,8 +61,17 @@ impl OwnRanges {
         self.unanswered.get(&number).ok_or(SyncError::AnswerUnknown { number })
     }
 
+    /// A part of the answer is here. That parts are disjoint bounds what it costs to answer them in turn.
+    pub(super) fn part(&mut self, number: u64, part: &Arc<Range3d>) -> Result<(), SyncError> {
+        match self.parts.insert(number, Arc::clone(part)) {
+            Some(previous) if !is_behind(part, &previous) => Err(SyncError::RangeCut),
+            _ => Ok(()),
+        }
+    }
+
     /// The last part of the answer is here.
     pub(super) fn answered(&mut self, number: u64) -> Option<Asking> {
+        self.parts.remove(&number);
         let asking = self.unanswered.remove(&number)?;
         if !asking.ended {
             self.open = self.open.saturating_sub(1);
@@ -72,6 +86,28 @@ impl OwnRanges {
             asking.ended = true;
         }
     }
+
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.unanswered.len()
+    }
+
+    /// No answer will come to what was asked about an overlap that has ended.
+    pub(super) fn forget(&mut self, overlap: OverlapId) {
+        self.unanswered.retain(|number, asking| {
+            let keep = !asking.ended || asking.scope.overlap != overlap;
+            if !keep {
+                self.parts.remove(number);
+            }
+            keep
+        });
+    }
+}
+
+/// Whether a range lies behind another one in the order in which the parts of a split leave.
+fn is_behind(range: &Range3d, before: &Range3d) -> bool {
+    before.subspaces().end().is_some_and(|end| end <= range.subspaces().start())
+        || (before.subspaces() == range.subspaces() && before.paths().end().is_some_and(|end| end <= range.paths().start()))
 }
 
 /// Ranges of the peer.
