@@ -2,7 +2,7 @@
 
 use super::{
     pair::{Pair, Setup},
-    trial::{ANSWER, NOW, Trial, alfie, betty},
+    trial::{ANSWER, NOW, Trial, alfie, betty, is},
     world::{World, payload},
 };
 use crate::{
@@ -54,8 +54,7 @@ fn what_an_announcement_brought_is_remembered_up_to_a_bound_and_the_rest_is_sent
     trial.heard.clear();
     trial.listen();
     assert_eq!(trial.disk.store.len(), count);
-    let is_entry = |(channel, message): &&(Channel, Vec<u8>)| *channel == Channel::Data && DataKind::of(message) == Ok(DataKind::SendEntry);
-    let sent_back = trial.heard.iter().filter(is_entry).count();
+    let sent_back = trial.heard.iter().filter(|(_, message)| is(message, DataKind::SendEntry)).count();
     // A MiB holds some 250 of them.
     assert!((320..380).contains(&sent_back), "{sent_back}");
 }

@@ -10,8 +10,8 @@ use crate::{
     sync::{
         Channel, ControlMessage, FrameReader, Output, Overlap, OverlapConfig, OverlapEvent, OwnInterest, Session, SyncError,
         data::{
-            AnnounceFlags, CurrentEntry, Outgoing, RangeHead, RangeState, encode_announcement, encode_fingerprint, encode_live_entry,
-            encode_payload, encode_send_entry, encode_terminate,
+            AnnounceFlags, CurrentEntry, DataKind, Outgoing, RangeHead, RangeMessage, RangeState, encode_announcement, encode_fingerprint,
+            encode_live_entry, encode_payload, encode_send_entry, encode_terminate,
         },
         frame::encode_frame,
         overlap::InterestId,
@@ -78,6 +78,11 @@ impl Trial {
         trial
     }
 
+    /// The victim named two capabilities.
+    fn named(&mut self, sender: u64, receiver: u64) {
+        self.attacker.name_received(receiver, sender).unwrap();
+    }
+
     fn find_overlap(&mut self) {
         for _ in 0..10 {
             while let Some((channel, message)) = self.attacker.poll_message() {
@@ -117,10 +122,21 @@ impl Trial {
             match channel {
                 Channel::Overlap => self.attacker.handle_overlap(&message).unwrap(),
                 Channel::Capability => self.attacker.handle_capability(&message, &mut self.cache).unwrap(),
-                Channel::Control => {
-                    self.attacker.handle_control(&ControlMessage::decode(&message).unwrap()).unwrap();
+                Channel::Control => match ControlMessage::decode(&message).unwrap() {
+                    ControlMessage::SetEagerness { sender, receiver, .. } => self.named(sender, receiver),
+                    message => drop(self.attacker.handle_control(&message).unwrap()),
+                },
+                Channel::Reconciliation | Channel::Data => {
+                    let head = match channel {
+                        Channel::Reconciliation => Some(RangeMessage::fingerprint(&message).unwrap().head),
+                        _ => RangeMessage::announcement(&message)
+                            .ok()
+                            .filter(|_| is(&message, DataKind::AnnounceEntries))
+                            .map(|it| it.0.head),
+                    };
+                    head.into_iter().for_each(|head| self.named(head.sender, head.receiver));
+                    self.heard.push((channel, message));
                 }
-                Channel::Reconciliation | Channel::Data => self.heard.push((channel, message)),
             }
         }
     }
@@ -191,6 +207,10 @@ impl Trial {
     pub(super) fn terminate(&mut self, is_final: bool) -> Result<(), SyncError> {
         self.send(Channel::Data, &encode_terminate(is_final))
     }
+}
+
+pub(super) fn is(message: &[u8], kind: DataKind) -> bool {
+    DataKind::of(message) == Ok(kind)
 }
 
 /// Answers the victim's first range, as Betty.
