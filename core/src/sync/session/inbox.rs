@@ -35,7 +35,7 @@ pub(super) struct Tag {
 #[derive(Debug)]
 pub(super) enum Of {
     Root(RootId),
-    Forwarded(Entry),
+    Forwarded(Box<Entry>),
 }
 
 /// How many bytes an entry with its payload takes in memory.
@@ -114,7 +114,7 @@ impl Inbox {
             match verified {
                 Ok(entry) => {
                     let lacks_payload = payload.is_none() && entry.entry.payload_length() > 0;
-                    let of = root.map_or_else(|| Of::Forwarded(entry.entry.clone()), Of::Root);
+                    let of = root.map_or_else(|| Of::Forwarded(Box::new(entry.entry.clone())), Of::Root);
                     tags.push(Tag { of, lacks_payload, weight });
                     entries.push(Incoming { entry, payload, origin: Origin::Peer(self.session) });
                 }
