@@ -80,7 +80,7 @@ async fn an_entry_goes_in_and_comes_out_as_plain_data() {
     let owner = Owner::new().await;
     let Owner { node, user, space } = &owner;
     let binary: JsValue = [JsValue::from("bytes"), Uint8Array::from([0xff, 0].as_slice()).into()].iter().collect::<Array>().into();
-    let stamp: JsValue = BigInt::from(1_234_567_890_123_456_u64).into();
+    let stamp: JsValue = BigInt::from(765_432_109_876_543_u64).into();
     let written =
         owner.set(object(&[("user", user.as_str().into()), ("path", binary.clone()), ("timestamp", stamp.clone())]), b"hello").await;
     assert_eq!(field(&written, "pruned"), 0);
