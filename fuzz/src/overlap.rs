@@ -92,10 +92,7 @@ impl Side {
                     }
                 }
                 OverlapEvent::Settled => self.settled += 1,
-                OverlapEvent::Gone { .. }
-                | OverlapEvent::NothingInCommon { .. }
-                | OverlapEvent::Awkward { .. }
-                | OverlapEvent::PeerLimit { .. } => {}
+                OverlapEvent::NothingInCommon { .. } | OverlapEvent::Awkward { .. } | OverlapEvent::PeerLimit { .. } => {}
             }
         }
         while let Some(message) = self.machine.poll_message() {

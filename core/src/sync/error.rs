@@ -140,9 +140,6 @@ pub enum SyncError {
     /// A root whose range is not that of its overlap.
     #[error("a reconciliation that does not start with the whole overlap")]
     RootRange,
-    /// A root of the peer that intersects one that it started before and that is not done.
-    #[error("a reconciliation before the end of the one before")]
-    RootRepeated,
     /// An answer that names another root, or other capabilities, than the range that it answers.
     #[error("an answer that belongs to another reconciliation")]
     RootMismatch,
@@ -263,7 +260,6 @@ impl SyncError {
             Self::PayloadPower { .. } => "payloadPower",
             Self::RangeOutside => "rangeOutside",
             Self::RangeCut => "rangeCut",
-            Self::RootRepeated => "rootRepeated",
             Self::AnnouncementUnsorted => "announcementUnsorted",
             Self::RootRange => "rootRange",
             Self::RootMismatch => "rootMismatch",

@@ -1,7 +1,5 @@
 //! The end of handles and overlaps.
 
-use std::collections::BTreeSet;
-
 use super::{
     OverlapEvent, OverlapId, SyncError,
     state::{Known, State},
@@ -133,16 +131,9 @@ impl State {
         self.forget_pairs();
     }
 
-    /// Forgets the pairs of capabilities of which one is fully freed, and tells which overlaps nobody can name any more.
+    /// Forgets the pairs of capabilities of which one is fully freed.
     fn forget_pairs(&mut self) {
         let (own_capabilities, peer_capabilities) = (&self.own_capabilities, &self.peer_capabilities);
-        let mut gone = BTreeSet::new();
-        self.overlap_of.retain(|&(own, peer), overlap| {
-            let named = own_capabilities.get(own).is_some() && peer_capabilities.get(peer).is_some();
-            gone.extend((!named).then_some(*overlap));
-            named
-        });
-        gone.retain(|overlap| !self.overlap_of.values().any(|named| named == overlap));
-        self.events.extend(gone.into_iter().map(|overlap| OverlapEvent::Gone { overlap }));
+        self.overlap_of.retain(|&(own, peer), _| own_capabilities.get(own).is_some() && peer_capabilities.get(peer).is_some());
     }
 }

@@ -130,12 +130,6 @@ pub enum OverlapEvent {
         /// The overlap.
         overlap: OverlapId,
     },
-    /// Nothing that arrives from now on can be about this overlap, which has ended: the peer knows of its end. After
-    /// [`Overlap::release`] of it.
-    Gone {
-        /// The overlap.
-        overlap: OverlapId,
-    },
     /// The peer has no interest now that meets this one. It may still be matched when the peer adds one.
     NothingInCommon {
         /// The own interest.

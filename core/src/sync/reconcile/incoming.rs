@@ -91,10 +91,6 @@ impl Reconciler {
         if range != scope.range {
             return Err(SyncError::RootRange);
         }
-        // An honest peer waits for the answers to one before it starts another. Each costs a look at all of the range.
-        if self.roots.values().any(|root| !root.mine && root.is_open() && root.intersects(scope)) {
-            return Err(SyncError::RootRepeated);
-        }
         let root = self.add_root(scope, false, Some(index));
         self.events.push_back(ReconcileEvent::StartedByPeer(scope.overlap, root));
         let asking = Asking { root, scope: Arc::clone(scope), range: Arc::new(range), asked: Asked::Fingerprint, ended: false };

@@ -45,6 +45,8 @@ use crate::{
     willow::{Area, CapCache, Entry, FingerprintKey, Grouping, NamespaceId, Namespaced, Range3d, UnverifiedEntry},
 };
 use outgoing::{Answer, Sending};
+#[cfg(test)]
+pub(super) use ranges::ENDED;
 use ranges::{OwnRanges, PeerRanges};
 
 /// Names a root within this side of a session.
@@ -129,17 +131,6 @@ struct Root {
     unconfirmed: u64,
 }
 
-impl Root {
-    /// Whether anything of it is to be answered on either side.
-    fn is_open(&self) -> bool {
-        self.own_open > 0 || self.peer_open > 0
-    }
-
-    fn intersects(&self, scope: &Scope) -> bool {
-        self.scope.namespace == scope.namespace && self.scope.area.intersection(&scope.area).is_ok()
-    }
-}
-
 /// The reconciliation of one session: see the [module](self).
 pub struct Reconciler {
     role: Role,
@@ -216,7 +207,8 @@ impl Reconciler {
 
     /// Starts a root, unless there is no room for its range or a root that intersects it is running: then to be tried again.
     pub fn start(&mut self, scope: &Arc<Scope>) -> Option<RootId> {
-        if self.own.open() >= self.budget || self.roots.values().any(|root| root.intersects(scope)) {
+        let intersects = |root: &Root| root.scope.namespace == scope.namespace && root.scope.area.intersection(&scope.area).is_ok();
+        if self.own.open() >= self.budget || self.roots.values().any(intersects) {
             return None;
         }
         let root = self.add_root(scope, true, None);
@@ -256,7 +248,7 @@ impl Reconciler {
 
     /// Ends the root if nothing of it is outstanding.
     fn conclude(&mut self, id: RootId) {
-        let done = |root: &Root| !root.is_open() && root.unconfirmed == 0;
+        let done = |root: &Root| root.own_open == 0 && root.peer_open == 0 && root.unconfirmed == 0;
         if self.roots.get(&id).is_some_and(done)
             && let Some(root) = self.roots.remove(&id)
         {
@@ -277,11 +269,6 @@ impl Reconciler {
                 sending.cut_short(reads);
             }
         }
-    }
-
-    /// The peer knows that the overlap has ended: no answer to what was asked about it will come.
-    pub fn forget(&mut self, overlap: OverlapId) {
-        self.own.forget(overlap);
     }
 
     /// How many own ranges are remembered that have left.

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{RootId, Scope};
-use crate::{
-    sync::{error::SyncError, overlap::OverlapId},
-    willow::Range3d,
-};
+use crate::{sync::error::SyncError, willow::Range3d};
+
+/// So many ranges are remembered whose overlap has ended. Of most of them the peer says nothing any more, as the overlap has ended there
+/// too; what answers are under way are to the latest.
+pub(in crate::sync) const ENDED: usize = if cfg!(test) { 512 } else { 4096 };
 
 /// How a range asks for an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,22 +86,17 @@ impl OwnRanges {
         for asking in self.unanswered.values_mut().filter(|asking| asking.root == root) {
             asking.ended = true;
         }
+        let ended = self.unanswered.iter().filter(|(_, asking)| asking.ended).map(|(&number, _)| number);
+        let too_many = ended.clone().count().saturating_sub(ENDED);
+        for number in ended.take(too_many).collect::<Vec<_>>() {
+            self.unanswered.remove(&number);
+            self.parts.remove(&number);
+        }
     }
 
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
         self.unanswered.len()
-    }
-
-    /// No answer will come to what was asked about an overlap that has ended.
-    pub(super) fn forget(&mut self, overlap: OverlapId) {
-        self.unanswered.retain(|number, asking| {
-            let keep = !asking.ended || asking.scope.overlap != overlap;
-            if !keep {
-                self.parts.remove(number);
-            }
-            keep
-        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! What both sides share: per overlap, its rounds of reconciliation and who wants live updates.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::{INLINE_LIMIT, IntentMode, Output, Session, SessionEvent, power_of_two};
@@ -14,6 +14,9 @@ use crate::{
     },
     willow::{Area, Entry, NamespaceId, Range3d},
 };
+
+/// So many areas are remembered that were shared once.
+pub(super) const ENDED: usize = 64;
 
 /// An overlap and where it stands.
 pub(super) struct Common {
@@ -60,8 +63,10 @@ impl Common {
 #[derive(Default)]
 pub(super) struct Commons {
     all: BTreeMap<OverlapId, Common>,
-    /// What was shared until the peer knows of the end: what it still forwards of that is no fault.
-    ended: BTreeMap<OverlapId, Arc<Scope>>,
+    /// What was shared last: what the peer still forwards of that is no fault.
+    ended: VecDeque<Arc<Scope>>,
+    /// Some of what was shared is forgotten: there is no telling any more what is a fault.
+    forgotten: bool,
     /// Where the peer is eager, unless that is to be listed anew.
     eager: Vec<Eager>,
     eager_changed: bool,
@@ -81,9 +86,14 @@ impl Commons {
         self.all.iter().find(|(_, common)| common.scope.has(entry)).map(|(&id, _)| id)
     }
 
-    /// Whether an overlap that has ended had this entry.
+    /// Whether an overlap that has ended may have had this entry.
     pub(super) fn had_entry(&self, entry: &Entry) -> bool {
-        self.ended.values().any(|scope| scope.has(entry))
+        self.forgotten || self.ended.iter().any(|scope| scope.has(entry))
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.ended.len()
     }
 
     pub(super) fn eager(&mut self) -> &[Eager] {
@@ -118,13 +128,12 @@ impl Commons {
     fn remove(&mut self, overlap: OverlapId) -> Option<Common> {
         let common = self.all.remove(&overlap)?;
         self.eager_changed |= common.peer_eager;
-        self.ended.insert(overlap, Arc::clone(&common.scope));
+        let scope = &common.scope;
+        if !self.ended.iter().any(|ended| ended.namespace == scope.namespace && ended.area == scope.area) {
+            self.ended.push_back(Arc::clone(scope));
+            self.forgotten |= self.ended.len() > ENDED && self.ended.pop_front().is_some();
+        }
         Some(common)
-    }
-
-    /// The peer knows that the overlap has ended.
-    fn forget(&mut self, overlap: OverlapId) {
-        self.ended.remove(&overlap);
     }
 
     fn has_namespace(&self, namespace: &NamespaceId) -> bool {
@@ -139,10 +148,6 @@ impl Session {
             match event {
                 OverlapEvent::Matched { overlap, interest, shared } => self.matched(overlap, interest, &shared, store),
                 OverlapEvent::Ended { overlap } => self.ended(overlap, store),
-                OverlapEvent::Gone { overlap } => {
-                    self.commons.forget(overlap);
-                    self.reconciler.forget(overlap);
-                }
                 OverlapEvent::NothingInCommon { interest } => self.intents.nothing_in_common(interest),
                 OverlapEvent::Awkward { interest } => self.interest_unsupported(interest, false),
                 OverlapEvent::PeerLimit { interest } => self.interest_unsupported(interest, true),

@@ -97,8 +97,6 @@ pub struct Node {
     pub awkward: BTreeSet<InterestId>,
     pub crowded_out: BTreeSet<InterestId>,
     pub ended: Vec<OverlapId>,
-    /// Ended, and the peer may not know it yet.
-    pub parting: BTreeSet<OverlapId>,
     pub settled: bool,
     next_interest: u64,
 }
@@ -121,7 +119,6 @@ impl Node {
             awkward: BTreeSet::new(),
             crowded_out: BTreeSet::new(),
             ended: Vec::new(),
-            parting: BTreeSet::new(),
             settled: true,
             next_interest: 0,
         }
@@ -160,10 +157,6 @@ impl Node {
                     assert!(self.live.remove(&overlap).is_some(), "{overlap:?} ended twice");
                     assert_eq!(self.machine.shared(overlap), None);
                     self.ended.push(overlap);
-                    self.parting.insert(overlap);
-                }
-                OverlapEvent::Gone { overlap } => {
-                    assert!(self.parting.remove(&overlap), "{overlap:?} is gone, but not ended or gone before")
                 }
                 OverlapEvent::NothingInCommon { interest } => assert!(self.nothing.insert(interest), "{interest:?} is told nothing twice"),
                 OverlapEvent::Awkward { interest } => assert!(self.awkward.insert(interest), "{interest:?} is told awkward twice"),
@@ -229,7 +222,6 @@ impl Node {
     pub fn assert_empty(&self) {
         let state = &self.machine.state;
         assert_eq!(self.handles(), 0);
-        assert!(self.parting.is_empty(), "{:?} are never gone", self.parting);
         assert!(state.pairs.is_empty() && state.overlaps.is_empty() && state.overlap_of.is_empty(), "{state:?}");
         assert!(state.own_index.is_empty() && state.peer_index.is_empty() && state.announcements.is_empty(), "{state:?}");
         assert!(state.groups.is_empty() && state.offers.is_empty() && state.interests.is_empty(), "{state:?}");

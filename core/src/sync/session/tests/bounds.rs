@@ -1,13 +1,14 @@
 //! What a peer can make a session keep, look for and tell: bounded, whatever it sends and however little it reads.
 
 use super::{
+    super::commons,
     pair::{Pair, Setup},
     trial::{ANSWER, NOW, Trial, alfie, betty, is},
     world::{World, payload},
 };
 use crate::{
     IntentId, Mode, Role,
-    sync::{Channel, ControlMessage, IntentMode, OverlapEvent, SyncError, data::DataKind, overlap::InterestId},
+    sync::{Channel, ControlMessage, IntentMode, InterestId, OverlapEvent, OwnInterest, SyncError, data::DataKind, reconcile::ENDED},
     willow::Area,
 };
 
@@ -77,26 +78,45 @@ impl Trial {
 }
 
 #[test]
-fn what_was_asked_about_an_overlap_is_forgotten_when_the_peer_has_left_it() {
+fn of_what_was_asked_about_overlaps_that_ended_only_the_latest_is_remembered() {
     let mut trial = alfie("");
-    assert_eq!(trial.victim.reconciler.remembered(), 1, "the victim has started");
-    trial.attacker.remove(InterestId(0));
-    trial.obey();
-    assert_eq!(trial.victim.reconciler.remembered(), 0);
+    let interest = trial.attackers_interest();
+    for round in 1..=ENDED as u64 + 20 {
+        assert!(trial.victim.reconciler.remembered() > 0, "the victim has started");
+        trial.attacker.remove(InterestId(round - 1));
+        trial.obey();
+        trial.attacker.add(OwnInterest { id: InterestId(round), ..interest.clone() }).unwrap();
+        trial.obey();
+        trial.heard.clear();
+    }
+    assert_eq!(trial.victim.reconciler.remembered(), ENDED + 1);
 }
 
 #[test]
-fn what_was_shared_is_remembered_until_the_peer_knows_that_it_is_no_more() {
+fn of_what_was_shared_only_the_latest_is_remembered_and_what_may_have_been_is_no_fault() {
+    let mut pair = Pair::new(Setup::default());
+    let world = World::new(37);
+    pair.betty().intent(1, &world, &[Area::full()], Mode::Live);
+    // What keeps the session open.
+    pair.alfie().intent(0, &world, &[world.area(None, "kept")], Mode::Live);
+    for round in 0..commons::ENDED as u64 + 9 {
+        pair.alfie().intent(2 + round, &world, &[world.area(None, &format!("{round}"))], Mode::Live);
+        pair.run().unwrap();
+        pair.alfie().session.close_intent(IntentId(2 + round));
+        pair.run().unwrap();
+    }
+    for side in &pair.sides {
+        assert_eq!(side.session.commons.remembered(), commons::ENDED);
+    }
+
     let mut trial = alfie("pub");
     let entry = trial.world.entry(0, "pub/x", 1, b"");
     trial.victim.close_intent(IntentId(1));
     trial.live(&entry, false).unwrap();
     trial.listen();
     trial.live(&entry, false).unwrap();
-    trial.obey();
     assert_eq!(trial.disk.store.len(), 0);
-    assert_eq!(trial.victim.reconciler.remembered(), 0);
-    assert_eq!(trial.live(&entry, false), Err(SyncError::EntryOutsideAreas));
+    assert_eq!(trial.live(&trial.world.entry(0, "other", 1, b""), false), Err(SyncError::EntryOutsideAreas));
 }
 
 #[test]

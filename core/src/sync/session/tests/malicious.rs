@@ -145,17 +145,6 @@ fn more_unanswered_ranges_than_allowed() {
 }
 
 #[test]
-fn a_reconciliation_while_another_one_of_the_same_is_not_done() {
-    let mut trial = betty("");
-    trial.start().unwrap();
-    assert_eq!(trial.start(), Err(SyncError::RootRepeated));
-    let mut trial = betty("");
-    trial.start().unwrap();
-    trial.listen();
-    assert_eq!(trial.start(), Err(SyncError::RootRepeated), "the answer asks back");
-}
-
-#[test]
 fn announcements_and_entries_out_of_turn() {
     let (mut trial, range) = announced();
     assert_eq!(trial.announce(RangeHead { answers: Some(0), ..ANSWER }, &range, false), Err(SyncError::AnnouncementUnfinished));

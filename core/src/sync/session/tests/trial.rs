@@ -152,6 +152,10 @@ impl Trial {
         interest(&self.world, &self.area, &hello(self.victim.role, 1).1)
     }
 
+    pub(super) fn attackers_interest(&self) -> OwnInterest {
+        interest(&self.world, &self.area, &hello(self.victim.role.other(), 1).1)
+    }
+
     pub(super) fn range(&self) -> Range3d {
         Range3d::from(self.area.clone())
     }
