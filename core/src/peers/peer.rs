@@ -8,7 +8,7 @@ use crate::{Generation, IntentId, Mode, Moment, PeerId, Role, SessionId};
 
 use super::{
     Accept, AcceptPolicy, Action, AttemptId, Cause, CloseCode, ConnId, ConnectionState, Event, IntentError, Outcome, PeerInfo,
-    ReconnectPolicy, code::After, policy::Jitter, rule::Rule,
+    ReconnectPolicy, Retry, code::After, policy::Jitter, rule::Rule,
 };
 
 /// Milliseconds that each stage may take.
@@ -304,20 +304,29 @@ impl Peer {
 
     /// Whether an intent waits for a connection, or will when the ending session is over.
     pub(super) fn has_work(&self) -> bool {
+        self.waiting().next().is_some()
+    }
+
+    /// The intents that wait for a connection, or will when the ending session is over.
+    fn waiting(&self) -> impl Iterator<Item = &Intent> {
         let ending = matches!(self.session, Session::Ending { .. });
-        self.intents.values().any(|intent| intent.owner.is_none() || ending && intent.fate.is_none())
+        self.intents.values().filter(move |intent| intent.owner.is_none() || ending && intent.fate.is_none())
     }
 
     /// When the next dial is due, whatever the surroundings.
     pub(super) fn due_at(&self) -> Option<Moment> {
-        let ending = matches!(self.session, Session::Ending { .. });
-        let waits = self.intents.values().filter(|intent| intent.owner.is_none() || ending && intent.fate.is_none());
-        waits.map(|intent| intent.next).min()
+        self.waiting().map(|intent| intent.next).min()
     }
 
     /// When the next dial is due; `None` while there is no timer for it.
     pub(super) fn wake_at(&self, core: &Core) -> Option<Moment> {
         if core.surroundings.suspended() && core.keeps(Rule::AwayWaits) { None } else { self.due_at() }
+    }
+
+    /// The next attempt, if anything waits for one.
+    pub(super) fn retry(&self, core: &Core) -> Option<Retry> {
+        let first = self.waiting().min_by_key(|intent| intent.next)?;
+        Some(Retry { at: self.wake_at(core), attempt: first.failures.max(1), limit: first.policy.limit() })
     }
 
     /// The dial or establish that is under way.

@@ -184,7 +184,7 @@ impl Peer {
                 } else {
                     cx.close(conn, CloseCode::Ok, "no goodbye");
                     self.enter(cx, State::None);
-                    self.dial_or_rest(cx);
+                    self.dial_or_rest(cx, Cause::Closed(CloseCode::Ok));
                 }
             }
         }
@@ -233,7 +233,7 @@ impl Peer {
                 self.enter(cx, State::None);
             }
             State::Active { .. } => self.start_session(cx),
-            State::None => self.dial_or_rest(cx),
+            State::None => self.dial_or_rest(cx, Cause::LocallyClosed),
             State::Deciding { conn, hello } => {
                 if self.queued() {
                     self.commit(cx, conn, hello);

@@ -364,6 +364,17 @@ pub enum Accept {
     Decision(AttemptId),
 }
 
+/// The next attempt at a connection, as far as it is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Retry {
+    /// When; `None`: not before the network, the page or a user says so.
+    pub at: Option<Moment>,
+    /// Which attempt in a row this is for the intent that is due first, from 1; those that cost nothing (after a duplicate) do not count.
+    pub attempt: u32,
+    /// How many attempts in a row that intent has; `None`: it never gives up.
+    pub limit: Option<u32>,
+}
+
 /// News about a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Event {
@@ -378,11 +389,15 @@ pub enum Event {
     Disconnected {
         /// Why.
         cause: Cause,
+        /// What follows; `None`: no intent waits for another attempt, or a connection of the peer's takes its place at once.
+        retry: Option<Retry>,
     },
     /// Intents wait for the next attempt.
     Reconnecting {
-        /// When; `None`: not before the network, the page or a user says so.
-        at: Option<Moment>,
+        /// Why there is no connection.
+        cause: Cause,
+        /// The next attempt.
+        retry: Retry,
     },
     /// The connection ended well.
     Terminated,

@@ -293,17 +293,36 @@ fn reconnect_events_tell_cause_and_next_attempt() {
     bench.establish(1, hello(1));
     bench.lose(1, Cause::Lost);
     let at = bench.now.after_millis(500);
+    let retry = Retry { at: Some(at), attempt: 1, limit: None };
     assert_eq!(
         bench.events,
         [
             Event::Connecting,
             Event::Established { role: Role::Alfie },
-            Event::Disconnected { cause: Cause::Lost },
-            Event::Reconnecting { at: Some(at) }
+            Event::Disconnected { cause: Cause::Lost, retry: Some(retry) },
+            Event::Reconnecting { cause: Cause::Lost, retry }
         ]
     );
     let info = &bench.manager.peers()[0];
     assert_eq!((info.state, info.next_attempt, info.since), (ConnectionState::Waiting, Some(at), bench.now));
+}
+
+#[test]
+fn reconnect_events_count_the_attempts_up_to_the_limit() {
+    let mut bench = Bench::new(GREATER);
+    bench.submit(1, Mode::Live, ReconnectPolicy { attempts: 2, ..ReconnectPolicy::ALWAYS });
+    for attempt in [Some(1), Some(2), None] {
+        bench.fail(Cause::Unreachable);
+        let told = bench.events.iter().rev().find_map(|event| match event {
+            Event::Disconnected { cause: Cause::Unreachable, retry } => Some(*retry),
+            _ => None,
+        });
+        assert_eq!(told.flatten().map(|retry| (retry.attempt, retry.limit)), attempt.map(|attempt| (attempt, Some(2))));
+        if attempt.is_some() {
+            bench.wait_for(Reason::Backoff);
+        }
+    }
+    assert_eq!(bench.outcome(1), Some(Outcome::Failed(IntentError::Unreachable(Cause::Unreachable))));
 }
 
 #[test]
@@ -332,7 +351,7 @@ fn reconnect_waits_without_a_timer_while_hidden_offline_or_frozen() {
         bench.put(leave);
         bench.lose(1, Cause::Lost);
         bench.end(Cause::Lost);
-        assert_eq!(bench.events.last(), Some(&Event::Reconnecting { at: None }));
+        assert!(matches!(bench.events.last(), Some(Event::Reconnecting { cause: Cause::Lost, retry: Retry { at: None, .. } })));
         assert_eq!(bench.manager.next_deadline(), None);
         assert_eq!(bench.put(Input::Tick), []);
         assert!(dials(&bench.put(back)));
