@@ -44,7 +44,11 @@ pub(super) fn manager_config(options: &NodeOptions, me: osier_core::PeerId) -> C
             AcceptPolicy::All => peers::AcceptPolicy::Everyone,
             AcceptPolicy::None => peers::AcceptPolicy::AskHandler,
         },
-        limits: peers::Limits { handshakes: options.limits.handshakes, sessions: options.limits.sessions },
+        limits: peers::Limits {
+            handshakes: options.limits.handshakes,
+            per_peer: options.limits.handshakes_per_peer,
+            sessions: options.limits.sessions,
+        },
     }
 }
 

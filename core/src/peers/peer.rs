@@ -212,6 +212,7 @@ impl Intent {
             return;
         }
         self.failures = self.failures.saturating_add(1);
+        self.free_since = None;
         let delay = core.delay(self.policy, self.failures);
         let delay = if longer { delay.saturating_mul(LONGER_FACTOR).max(span::LONGER * 1000) } else { delay };
         self.next = now.after_micros(delay);
@@ -246,8 +247,13 @@ impl Intent {
 
     pub(super) fn join(&mut self, session: SessionId) {
         self.owner = Some(session);
-        self.free_since = None;
         self.firm = false;
+    }
+
+    /// A session that lasted makes up for the failures before it.
+    fn prove(&mut self) {
+        self.failures = 0;
+        self.free_since = None;
     }
 }
 
@@ -405,13 +411,18 @@ impl Peer {
         self.settle_doomed(cx);
     }
 
+    /// A session that lasted makes up for the failures of its intents.
+    pub(super) fn prove(&mut self, cx: &Cx<'_>, id: SessionId, started: Moment) {
+        let proven = cx.now.micros_since(started) >= span::PROVEN * 1000 || !cx.keeps(Rule::MinuteResets);
+        for intent in self.intents.values_mut().filter(|intent| proven && intent.owner == Some(id)) {
+            intent.prove();
+        }
+    }
+
     /// A running session lost its connection: its intents pay, those in the queue only wait.
     pub(super) fn charge_session(&mut self, cx: &mut Cx<'_>, cause: Cause, id: SessionId, started: Moment) {
-        let proven = cx.now.micros_since(started) >= span::PROVEN * 1000 || !cx.keeps(Rule::MinuteResets);
+        self.prove(cx, id, started);
         for intent in self.intents.values_mut() {
-            if intent.owner == Some(id) && proven {
-                intent.failures = 0;
-            }
             if intent.owner == Some(id) || cx.core.after(cause) == After::Terminal || !cx.keeps(Rule::LossSparesQueue) {
                 intent.charge(cx.now, cause, true, cx.core);
             } else {

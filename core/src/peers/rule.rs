@@ -158,6 +158,8 @@ rules! {
 
     /// Handshakes are limited.
     HandshakeLimit,
+    /// Handshakes of one peer are limited: the oldest gives way.
+    PeerLimit,
     /// Sessions are limited.
     SessionLimit,
     /// The handler is asked.

@@ -26,6 +26,10 @@ pub enum AcceptPolicy {
 pub struct Limits {
     /// Incoming connections whose Hello has not been read. More are refused before the handshake.
     pub handshakes: usize,
+    /// Those among them that are known to be of one peer ([`Input::Identified`]). The oldest gives way, closed with
+    /// [`CloseCode::LimitExceeded`]. Of connections whose Hello was read a peer never has more than three: one that is current or
+    /// dialed, one that is held, one that says goodbye.
+    pub per_peer: usize,
     /// Peers that are being decided, established or in a session, when another one without an own intent arrives: it is closed
     /// with [`CloseCode::LimitExceeded`]. Own dials are not limited.
     pub sessions: usize,
@@ -33,7 +37,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { handshakes: 32, sessions: 128 }
+        Self { handshakes: 32, per_peer: 4, sessions: 128 }
     }
 }
 
@@ -80,6 +84,13 @@ pub enum Input {
     Incoming {
         /// The new connection.
         conn: ConnId,
+    },
+    /// The handshake of an incoming connection is finished; its Hello has not been read.
+    Identified {
+        /// The connection.
+        conn: ConnId,
+        /// Whose it is, as the transport authenticated it.
+        peer: PeerId,
     },
     /// The Hello of an incoming connection was read and verified.
     HelloRead {
@@ -213,7 +224,8 @@ pub enum Action {
         /// The connection.
         conn: ConnId,
     },
-    /// Finish the handshake of an incoming connection and read its Hello. Ends with [`Input::HelloRead`] or [`Input::ConnectionLost`].
+    /// Finish the handshake of an incoming connection ([`Input::Identified`]) and read its Hello. Ends with [`Input::HelloRead`] or
+    /// [`Input::ConnectionLost`].
     ReadHello {
         /// The connection.
         conn: ConnId,

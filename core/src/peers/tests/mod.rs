@@ -6,6 +6,7 @@ mod codes;
 mod exhaustive;
 mod mistakes;
 mod random;
+mod reconnect;
 mod rules;
 mod table;
 mod world;
