@@ -158,7 +158,10 @@ impl Manager {
             Input::PeerFinished { session } => self.in_session(now, out, session, Peer::peer_finished),
             Input::SessionProgress { session } => self.in_session(now, out, session, Peer::progress),
             Input::SessionComplete { session } => self.in_session(now, out, session, Peer::session_complete),
-            Input::SessionEnded { session, cause } => self.in_session(now, out, session, |peer, cx| peer.session_ended(cx, cause)),
+            Input::SessionEnded { session, cause } if self.core.keeps(Rule::FailuresStayLocal) => {
+                self.in_session(now, out, session, |peer, cx| peer.session_ended(cx, cause))
+            }
+            Input::SessionEnded { cause, .. } => self.each_peer(now, out, |peer, cx| peer.session_ended(cx, cause)),
             Input::Terminated { conn } => {
                 let peer = self.find(|peer| peer.refers_to(conn));
                 self.with(now, out, peer, |peer, cx| peer.goodbye_over(cx, conn));

@@ -107,6 +107,8 @@ rules! {
     AttemptEnds,
     /// A failed accept spares own intents.
     FailedAcceptSparesIntents,
+    /// A failure concerns one peer.
+    FailuresStayLocal,
 
     /// A session starts only when the one before has ended.
     OneSession,

@@ -24,6 +24,20 @@ fn reconnect_backs_off_counts_and_gives_up() {
 }
 
 #[test]
+fn reconnect_waits_are_random_in_part() {
+    let mut bench = Bench::new(GREATER);
+    bench.live(1);
+    let waits = [1, 2].map(|_| {
+        bench.fail(Cause::Unreachable);
+        let before = bench.now;
+        bench.wait_for(Reason::Backoff);
+        bench.now.micros_since(before)
+    });
+    assert!((250_000..500_000).contains(&waits[0]) && (500_000..1_000_000).contains(&waits[1]), "{waits:?}");
+    assert_ne!(waits[1], 2 * waits[0]);
+}
+
+#[test]
 fn reconnect_attempts_start_again_only_after_a_minute_of_session() {
     for (millis, survives) in [(59_000, false), (60_000, true)] {
         let mut bench = Bench::new(GREATER);
@@ -255,3 +269,23 @@ fn waking_probes_a_connection_whose_session_has_yet_to_start() {
     assert!(matches!(started[..], [Action::StartSession { .. }, Action::Probe { .. }]), "{started:?}");
     assert!(closes(&bench.wait_for(Reason::Probe), 2, CloseCode::Failed));
 }
+
+tests![
+    reconnect_waits_are_random_in_part,
+    reconnect_backs_off_counts_and_gives_up,
+    reconnect_attempts_start_again_only_after_a_minute_of_session,
+    reconnect_events_tell_cause_and_next_attempt,
+    reconnect_events_count_the_attempts_up_to_the_limit,
+    reconnect_is_cut_short_by_a_new_intent_the_network_and_the_page,
+    reconnect_waits_without_a_timer_while_hidden_offline_or_frozen,
+    reconnect_does_not_dial_into_a_network_that_is_gone,
+    reconnect_after_a_good_end_rests_half_a_minute,
+    reconnect_after_a_good_end_a_once_intent_dials_at_once_but_not_for_ever,
+    reconnect_after_superseded_waits_longer_and_tells,
+    reconnect_a_hasty_intent_does_not_spend_the_attempts_of_a_patient_one,
+    waking_extends_deadlines_and_probes,
+    a_probe_without_answer_is_a_loss,
+    reconnect_attempts_start_again_also_after_a_session_that_ended_well,
+    reconnect_does_not_go_on_for_ever_when_every_session_is_closed_as_duplicate,
+    waking_probes_a_connection_whose_session_has_yet_to_start,
+];

@@ -2,7 +2,7 @@
 
 use super::bench::*;
 use crate::peers::*;
-use crate::{IntentId, Mode, Role};
+use crate::{IntentId, Role};
 
 /// Every state a peer can be in, each on a bench of its own, with one own intent (1) where the state can have one.
 pub(super) fn states() -> Vec<(&'static str, Bench)> {
@@ -144,6 +144,26 @@ fn mistake_15_shutdown_lets_goodbyes_finish() {
 }
 
 #[test]
+fn mistake_15_shutdown_is_over_in_time_even_if_nothing_else_were() {
+    for (rule, intent) in [(Rule::EndingDeadline, true), (Rule::GoodbyeDeadline, false)] {
+        let mut bench = Bench::new(GREATER);
+        bench.manager.break_rule(rule);
+        bench.arrive(1, hello(5));
+        bench.establish(1, hello(5));
+        if intent {
+            bench.live(1);
+        } else {
+            bench.complete();
+        }
+        bench.put(Input::Shutdown);
+        let actions = bench.wait_for(Reason::Shutdown);
+        assert!(closes(&actions, 1, CloseCode::ShuttingDown));
+        assert_eq!(actions.last(), Some(&Action::Stopped));
+        bench.assert_nothing_is_left();
+    }
+}
+
+#[test]
 fn mistake_16_submission_after_shutdown_fails_at_once() {
     let mut bench = Bench::new(GREATER);
     assert_eq!(bench.put(Input::Shutdown), [Action::Stopped]);
@@ -225,6 +245,14 @@ fn a_handlers_no_only_omits_the_accept_intent_when_own_intents_wait() {
     bench.put(Input::Decided { decision, accept: false });
     let started = bench.establish(1, hello(1));
     assert!(matches!(&started[..], [Action::StartSession { accept: None, intents, .. }] if intents[..] == [IntentId(1)]));
+}
+
+#[test]
+fn own_intents_that_wait_accept_before_the_handler_is_heard() {
+    let mut bench = Bench::asking(GREATER);
+    bench.live(1);
+    bench.fail(Cause::Unreachable);
+    assert!(establishes(&bench.arrive(1, hello(1)), 1));
 }
 
 #[test]
@@ -351,4 +379,34 @@ fn every_generation_is_greater_than_the_one_before() {
         })
         .collect();
     assert_eq!(counters, [1, 2, 3]);
+    // Nor does it start again when a peer, or every peer, is forgotten.
+    bench.put(Input::Disconnect { peer: LESSER });
+    bench.put(Input::Disconnect { peer: GREATER });
+    bench.complete();
+    bench.put(Input::Terminated { conn: ConnId(1) });
+    bench.assert_nothing_is_left();
+    assert!(matches!(bench.once(3)[..], [Action::Dial { generation, .. }] if generation.counter == 4));
 }
+
+tests![
+    mistake_15_shutdown_in_each_state,
+    mistake_15_shutdown_does_not_wait_longer_than_ten_seconds_for_goodbyes,
+    mistake_15_shutdown_lets_goodbyes_finish,
+    mistake_15_shutdown_is_over_in_time_even_if_nothing_else_were,
+    mistake_16_submission_after_shutdown_fails_at_once,
+    own_intents_that_wait_accept_before_the_handler_is_heard,
+    shutdown_closes_what_has_not_said_hello,
+    an_accepted_session_ends_when_the_peer_has_finished,
+    a_handlers_answer_is_kept_for_its_connection_and_its_successors,
+    a_handlers_late_yes_joins_a_session_of_own_intents,
+    a_handlers_no_only_omits_the_accept_intent_when_own_intents_wait,
+    a_connection_that_is_lost_while_deciding_withdraws_the_question,
+    limits_refuse_handshakes_before_they_cost_anything,
+    limits_per_peer_leave_room_for_others,
+    limits_of_sessions_spare_own_intents_and_successors,
+    closing_all_intents_cancels_the_dial,
+    disconnecting_ends_every_state,
+    an_intent_is_submitted_once,
+    limits_of_sessions_do_not_count_the_peer_itself,
+    every_generation_is_greater_than_the_one_before,
+];
