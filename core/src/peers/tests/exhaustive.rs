@@ -28,7 +28,10 @@ pub(super) struct Scenario {
     /// What each node submits, in this order, at any time.
     pub(super) submit: [&'static [Mode]; 2],
     pub(super) budget: Budget,
+    /// Runs with more are not followed; without a fault and with live intents alone there are none.
     pub(super) max_dials: u32,
+    /// More states than this are a sign that it never ends.
+    pub(super) max_states: usize,
     /// Reports wait in a queue of their own.
     pub(super) slow_reports: bool,
 }
@@ -38,6 +41,7 @@ pub(super) const SIMPLE: Scenario = Scenario {
     submit: [LIVE, LIVE],
     budget: Budget { losses: 0, early: 0, reloads: 0, closes: 0 },
     max_dials: 3,
+    max_states: 100_000,
     slow_reports: false,
 };
 
@@ -51,6 +55,7 @@ struct Branch {
 /// Explores everything, shows each step to `see`, and returns how many states there were.
 pub(super) fn explore(scenario: &Scenario, mut see: impl FnMut(&mut World)) -> usize {
     let no_kills = scenario.budget == Budget::default();
+    let steady = no_kills && scenario.submit == [LIVE, LIVE];
     let rules = Rules { accept: scenario.accept, direct: !scenario.slow_reports, no_kills };
     let mut seen = BTreeSet::new();
     let mut ends = 0;
@@ -58,10 +63,12 @@ pub(super) fn explore(scenario: &Scenario, mut see: impl FnMut(&mut World)) -> u
     while let Some(mut branch) = stack.pop() {
         see(&mut branch.world);
         branch.world.changes.clear();
-        if branch.world.dials > scenario.max_dials || !seen.insert((branch.world.fingerprint(), branch.submitted, branch.budget)) {
+        let too_many = branch.world.dials > scenario.max_dials;
+        assert!(!(too_many && steady), "dials without end");
+        if too_many || !seen.insert((branch.world.fingerprint(), branch.submitted, branch.budget)) {
             continue;
         }
-        assert!(seen.len() < 100_000, "it never ends");
+        assert!(seen.len() < scenario.max_states, "it never ends");
         let before = stack.len();
         for step in branch.world.enabled() {
             let mut next = branch.clone();

@@ -575,16 +575,7 @@ impl World {
 
     /// Everything that the future depends on.
     pub(super) fn fingerprint(&self) -> u128 {
-        use std::fmt::Write;
-        struct Print(blake3::Hasher);
-        impl Write for Print {
-            fn write_str(&mut self, text: &str) -> std::fmt::Result {
-                self.0.update(text.as_bytes());
-                Ok(())
-            }
-        }
-        let mut print = Print(blake3::Hasher::new());
-        write!(print, "{:?}{:?}{:?}", self.now, self.nodes, self.conns).unwrap();
-        u128::from_le_bytes(print.0.finalize().as_bytes()[..16].try_into().unwrap())
+        let text = format!("{:?}{:?}{:?}", self.now, self.nodes, self.conns);
+        u128::from_le_bytes(blake3::hash(text.as_bytes()).as_bytes()[..16].try_into().unwrap())
     }
 }
