@@ -164,10 +164,13 @@ export interface Completion {
 export type SessionEvent =
   | { type: "connecting" }
   | { type: "established"; role: "dialer" | "acceptor" }
-  /** The connection, or the attempt at one, failed. */
-  | { type: "disconnected"; cause: WillowError }
-  /** Another attempt begins in `retry` milliseconds; `null`: not before the network or the page is back. */
-  | { type: "reconnecting"; retry: number | null }
+  /** The connection, or the attempt at one, failed; the rest as in `reconnecting`, `attempt` being `null` if no other one follows. */
+  | { type: "disconnected"; cause: WillowError; retry: number | null; attempt: number | null; limit: number | null }
+  /**
+   * Another attempt begins in `retry` milliseconds; `null`: not before the network or the page is back. It is the `attempt`-th in a row,
+   * of `limit`; `null`: of any number. `cause` is why there is no connection.
+   */
+  | { type: "reconnecting"; cause: WillowError; retry: number | null; attempt: number; limit: number | null }
   | { type: "overlap"; namespace: NamespaceId; area: Area }
   | { type: "reconciled"; namespace: NamespaceId; area: Area }
   | { type: "reconciledAll" }

@@ -36,8 +36,9 @@ async fn a_late_listener_sees_what_is_true_and_an_early_one_everything() {
 fn a_new_connection_makes_the_old_areas_untrue() {
     let log = SessionLog::new();
     log.push(&SessionEvent::ReconciledAll);
-    log.push(&SessionEvent::Reconnecting { retry_millis: Some(1) });
-    assert_eq!(all(&log.events()), [SessionEvent::Reconnecting { retry_millis: Some(1) }]);
+    let retry = Retry { millis: Some(1), attempt: 1, limit: None };
+    log.push(&SessionEvent::Reconnecting { cause: Error::ShuttingDown, retry });
+    assert_eq!(all(&log.events()), [SessionEvent::Reconnecting { cause: Error::ShuttingDown, retry }]);
 }
 
 #[test]

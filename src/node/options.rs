@@ -48,6 +48,8 @@ pub enum AcceptPolicy {
 pub struct Limits {
     /// Connections whose handshake is not finished.
     pub handshakes: usize,
+    /// Those among them that are of one peer: the oldest gives way.
+    pub handshakes_per_peer: usize,
     /// Sessions at the same time, with all peers together.
     pub sessions: usize,
     /// Payload transfers at the same time, per session and direction.
@@ -56,7 +58,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { handshakes: 64, sessions: 256, payloads_per_session: 8 }
+        Self { handshakes: 64, handshakes_per_peer: 4, sessions: 256, payloads_per_session: 8 }
     }
 }
 

@@ -23,6 +23,7 @@ pub use policy::ReconnectPolicy;
 pub use rule::Rule;
 pub use types::{
     Accept, AcceptPolicy, Action, AttemptId, Completion, Config, ConnId, ConnectionState, Event, Input, Limits, Outcome, PeerInfo, Reason,
+    Retry,
 };
 
 #[cfg(test)]
