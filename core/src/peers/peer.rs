@@ -245,6 +245,11 @@ impl Intent {
         }
     }
 
+    /// Whether it waits for a connection, or will when the session that is `ending` is over.
+    fn waits(&self, ending: bool) -> bool {
+        self.owner.is_none() || ending && self.fate.is_none()
+    }
+
     pub(super) fn join(&mut self, session: SessionId) {
         self.owner = Some(session);
         self.firm = false;
@@ -316,7 +321,7 @@ impl Peer {
     /// The intents that wait for a connection, or will when the ending session is over.
     fn waiting(&self) -> impl Iterator<Item = &Intent> {
         let ending = matches!(self.session, Session::Ending { .. });
-        self.intents.values().filter(move |intent| intent.owner.is_none() || ending && intent.fate.is_none())
+        self.intents.values().filter(move |intent| intent.waits(ending))
     }
 
     /// When the next dial is due, whatever the surroundings.
@@ -390,8 +395,9 @@ impl Peer {
     /// A dial failed: for what it does to the intents that wait for one. A held connection spares them.
     pub(super) fn charge_dial(&mut self, cx: &mut Cx<'_>, cause: Cause, spared: bool) {
         let terminal = cx.core.after(cause) == After::Terminal;
+        let ending = matches!(self.session, Session::Ending { .. });
         for intent in self.intents.values_mut() {
-            let due = intent.owner.is_none() && intent.next <= cx.now && !spared;
+            let due = intent.waits(ending) && intent.next <= cx.now && !spared;
             if due || terminal {
                 intent.charge(cx.now, cause, false, cx.core);
             }

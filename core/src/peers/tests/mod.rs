@@ -10,5 +10,6 @@ mod mistakes;
 mod random;
 mod reconnect;
 mod rules;
+mod simulated;
 mod table;
 mod world;
