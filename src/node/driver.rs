@@ -6,7 +6,7 @@ use osier_core::peers::{self, Action, Config, Event, Input};
 use tokio::sync::mpsc;
 
 use super::{
-    AcceptPolicy, NodeOptions, PeerEvent, PeerInfo, connections, convert,
+    AcceptPolicy, NodeOptions, PeerEvent, PeerInfo, accept, connections, convert,
     inner::{Inner, Life, tell},
     intents, sessions,
 };
@@ -42,7 +42,7 @@ pub(super) fn manager_config(options: &NodeOptions, me: osier_core::PeerId) -> C
         seed: u64::from_be_bytes(platform::random()),
         accept: match options.accept {
             AcceptPolicy::All => peers::AcceptPolicy::Everyone,
-            AcceptPolicy::None => peers::AcceptPolicy::AskHandler,
+            AcceptPolicy::None | AcceptPolicy::Ask(_) => peers::AcceptPolicy::AskHandler,
         },
         limits: peers::Limits { handshakes: options.limits.handshakes, sessions: options.limits.sessions },
     }
@@ -55,7 +55,7 @@ impl Driver {
 
     /// Runs until the manager has stopped.
     pub(super) async fn run(mut self) {
-        let accepting = platform::spawn_local(accept(self.node.clone()));
+        let accepting = platform::spawn_local(take_in(self.node.clone()));
         let relays = platform::spawn_local(watch_relays(self.node.clone()));
         while !self.stopped {
             let deadline = self.node.manager.borrow().next_deadline().map(|(at, _reason)| at);
@@ -111,16 +111,15 @@ impl Driver {
             Action::Cancel { attempt, code, reason } => connections::cancel(node, attempt, code, reason),
             Action::Refuse { conn } => connections::refuse(node, conn),
             Action::ReadHello { conn } => connections::read_hello(node, conn),
-            // Asked only when nobody is accepted but those whom an own intent waits for.
-            Action::AskHandler { decision, .. } => node.input(Input::Decided { decision, accept: false }),
-            Action::ForgetDecision { .. } => {}
+            Action::AskHandler { decision, peer, .. } => accept::ask(node, decision, peer),
+            Action::ForgetDecision { decision } => accept::forget(node, decision),
             Action::Establish { attempt, conn, generation, .. } => connections::establish(node, attempt, conn, generation),
             Action::Close { conn, code, reason } => connections::close(node, conn, code, reason),
             Action::StartSession { session, conn, peer, accept, intents, .. } => {
-                sessions::start(node, session, conn, peer, accept.is_some(), &intents);
+                sessions::start(node, session, conn, peer, accept, &intents);
             }
             Action::HandOver { session, intent } => sessions::hand_over(node, session, intent),
-            Action::AddAccept { session, .. } => sessions::add_accept(node, session),
+            Action::AddAccept { session, accept } => sessions::add_accept(node, session, accept),
             Action::DropAccept { session } => sessions::drop_accept(node, session),
             Action::WithdrawIntent { session, intent } => sessions::withdraw(node, session, intent),
             Action::FinishSession { session } => sessions::finish(node, session),
@@ -139,7 +138,7 @@ impl Driver {
         self.node.storage.settled().await;
         // Tasks and entries hold the node, and the node them: undo that.
         let connections = self.node.connections.take();
-        drop((connections, self.node.sessions.take()));
+        drop((connections, self.node.sessions.take(), self.node.questions.take()));
         for watcher in self.node.peer_watchers.borrow_mut().drain(..) {
             watcher.end(None);
         }
@@ -155,7 +154,7 @@ impl Driver {
 }
 
 /// Takes in connections until the endpoint is closed.
-async fn accept(node: Rc<Inner>) {
+async fn take_in(node: Rc<Inner>) {
     while let Some(arrival) = node.endpoint.accept().await {
         connections::arrived(&node, arrival);
     }

@@ -46,9 +46,8 @@ impl Snapshot {
             | SessionEvent::Unsupported { .. }
             | SessionEvent::ReconciledAll
             | SessionEvent::NothingInCommon => {
-                if !self.areas.contains(event) {
-                    self.areas.push(event.clone());
-                }
+                self.areas.retain(|known| known != event && !makes_untrue(event, known));
+                self.areas.push(event.clone());
             }
             SessionEvent::Progress { .. } => self.progress = Some(event.clone()),
             SessionEvent::Payload { .. } => {}
@@ -58,6 +57,19 @@ impl Snapshot {
 
     fn events(&self) -> impl Iterator<Item = SessionEvent> + '_ {
         self.connection.iter().chain(&self.areas).chain(&self.progress).cloned()
+    }
+}
+
+/// Whether `older` is no longer true once `event` is: a new overlap is yet to be reconciled.
+fn makes_untrue(event: &SessionEvent, older: &SessionEvent) -> bool {
+    match (event, older) {
+        (SessionEvent::Overlap { .. }, SessionEvent::ReconciledAll | SessionEvent::NothingInCommon)
+        | (SessionEvent::ReconciledAll, SessionEvent::NothingInCommon)
+        | (SessionEvent::NothingInCommon, SessionEvent::ReconciledAll) => true,
+        (SessionEvent::Overlap { namespace, area }, SessionEvent::Reconciled { namespace: of, area: known }) => {
+            (namespace, area) == (of, known)
+        }
+        _ => false,
     }
 }
 
@@ -108,7 +120,10 @@ impl SessionLog {
         let (sender, events) = events::channel(state.now.events());
         match &state.now.last {
             Some(last) => sender.end(Some(last.clone())),
-            None => state.listeners.push(sender),
+            None => {
+                state.listeners.retain(|listener| !listener.is_abandoned());
+                state.listeners.push(sender);
+            }
         }
         events
     }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use osier_core::Role;
+use willow25::prelude::{Area, NamespaceId, SubspaceId};
 
 use super::*;
 
@@ -46,4 +47,28 @@ fn a_dropped_listener_is_forgotten() {
     drop(log.events());
     log.push(&SessionEvent::Connecting);
     assert!(log.lock().listeners.is_empty());
+    for _ in 0..10 {
+        drop(log.events());
+    }
+    assert_eq!(log.lock().listeners.len(), 1, "also while nothing happens");
+}
+
+#[test]
+fn a_new_overlap_makes_reconciled_all_untrue_until_it_is_said_again() {
+    let log = SessionLog::new();
+    let area = |user: u8| (NamespaceId::from_bytes(&[9; 32]), Area::new_subspace_area(SubspaceId::from_bytes(&[user; 32])));
+    let overlap = |user| SessionEvent::Overlap { namespace: area(user).0, area: area(user).1 };
+    let reconciled = |user| SessionEvent::Reconciled { namespace: area(user).0, area: area(user).1 };
+    for event in [SessionEvent::NothingInCommon, overlap(1), reconciled(1), SessionEvent::ReconciledAll, overlap(2)] {
+        log.push(&event);
+    }
+    assert_eq!(all(&log.events()), [overlap(1), reconciled(1), overlap(2)]);
+    for event in [reconciled(2), SessionEvent::ReconciledAll, overlap(1)] {
+        log.push(&event);
+    }
+    assert_eq!(all(&log.events()), [overlap(2), reconciled(2), overlap(1)], "an overlap that was lost and came back");
+    for event in [reconciled(1), SessionEvent::ReconciledAll] {
+        log.push(&event);
+    }
+    assert_eq!(all(&log.events()), [overlap(2), reconciled(2), overlap(1), reconciled(1), SessionEvent::ReconciledAll]);
 }

@@ -4,6 +4,7 @@
 //! one task per session, and the store. Nothing here decides anything about the protocol: rules live in `osier_core`, transport in
 //! [`crate::net`].
 
+mod accept;
 mod connections;
 mod convert;
 mod data;
@@ -19,13 +20,16 @@ mod intents;
 mod log;
 mod main;
 mod options;
+mod serve;
 mod session;
 mod sessions;
+mod set;
 mod spaces;
 mod storage;
 mod transfer;
 mod types;
 
+pub use accept::{AcceptHandler, Acceptance};
 pub use entries::Entries;
 pub use error::{ERROR_CODES, Error};
 pub use event::{Completion, Origin, PeerEvent, ProgressId, SessionEvent, StoreEvent};
@@ -35,5 +39,6 @@ pub use intent::{IncomingSession, Intent};
 pub use options::{AcceptPolicy, Interest, Interests, Limits, NodeOptions, ReconnectPolicy, SessionInit};
 pub use osier_core::wallet::PeerAddress;
 pub use osier_core::{IntentId, Mode, PeerId, Role, SessionId};
+pub use set::{IntentSet, MergedEvents};
 pub use types::*;
 pub use willow25::prelude::{Area, NamespaceId, Path, SubspaceId};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{Generation, IntentId, Mode, Moment, PeerId, SessionId};
 
 use super::{
-    Accept, Action, AttemptId, CloseCode, Config, ConnId, Event, Input, IntentError, Limits, Outcome, PeerInfo, ReconnectPolicy,
+    Action, AttemptId, CloseCode, Config, ConnId, Event, Input, IntentError, Limits, Outcome, PeerInfo, ReconnectPolicy,
     peer::{Consent, Core, Cx, Peer, Surroundings, span},
     policy::Jitter,
 };
@@ -130,6 +130,10 @@ impl Manager {
             Input::Incoming { conn } => self.incoming(now, out, conn),
             Input::HelloRead { conn, peer, generation } => self.hello_read(now, out, conn, peer, generation),
             Input::Decided { decision, accept } => self.decided(now, out, decision, accept),
+            Input::AcceptWithdrawn { decision } => {
+                let peer = self.find(|peer| peer.accepted_by() == Some(decision));
+                self.with(now, out, peer, Peer::withdraw_accept);
+            }
             Input::Established { attempt, conn, generation } => self.established(now, out, attempt, (conn, generation)),
             Input::AttemptFailed { attempt, cause } => {
                 let peer = self.find(|peer| peer.attempt() == Some(attempt));
@@ -243,7 +247,7 @@ impl Manager {
         match self.find(asked) {
             Some(peer) => self.with_peer(now, out, peer, |peer, cx| peer.decided(cx, decision, accept)),
             // An answer that is in use stays, said twice or not.
-            None if self.find(|peer| matches!(peer.consent, Consent::Yes(Accept::Decision(used)) if used == decision)).is_some() => {}
+            None if self.find(|peer| peer.accepted_by() == Some(decision)).is_some() => {}
             None => out.push(Action::ForgetDecision { decision }),
         }
     }

@@ -323,6 +323,14 @@ impl Peer {
         }
     }
 
+    /// The question whose yes is in use.
+    pub(super) fn accepted_by(&self) -> Option<AttemptId> {
+        match self.consent {
+            Consent::Yes(Accept::Decision(decision)) => Some(decision),
+            Consent::Yes(Accept::Everything) | Consent::NotAsked | Consent::Asking { .. } | Consent::No => None,
+        }
+    }
+
     /// The current connection.
     pub(super) fn conn(&self) -> Option<ConnId> {
         match self.state {

@@ -8,4 +8,5 @@ mod mistakes;
 mod random;
 mod rules;
 mod table;
+mod withdrawn;
 mod world;

@@ -33,7 +33,7 @@ pub(super) struct Common {
 impl Common {
     /// The round that answers an intent that joins now.
     fn join(&mut self) -> u64 {
-        if self.started == 0 || self.told_eager {
+        if self.started == 0 || (self.told_eager && !self.wanted) {
             // The first round is still to come; or what is reconciled is kept current by the peer's live updates.
             return self.started.max(1);
         }
