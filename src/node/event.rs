@@ -1,6 +1,6 @@
 //! What a node tells its user while it runs.
 
-use osier_core::{PeerId, Role};
+use osier_core::{PeerId, Role, sync};
 use willow25::prelude::{Area, NamespaceId};
 
 use super::{EntryInfo, EntryKey, Error, PeerInfo, events::Coalesce};
@@ -119,6 +119,24 @@ impl SessionEvent {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Ended { .. } | Self::Error { .. })
+    }
+}
+
+impl From<sync::SessionEvent> for SessionEvent {
+    fn from(event: sync::SessionEvent) -> Self {
+        match event {
+            sync::SessionEvent::Overlap { namespace, area } => Self::Overlap { namespace, area },
+            sync::SessionEvent::Reconciled { namespace, area } => Self::Reconciled { namespace, area },
+            sync::SessionEvent::ReconciledAll => Self::ReconciledAll,
+            sync::SessionEvent::NothingInCommon => Self::NothingInCommon,
+            sync::SessionEvent::Unsupported { namespace, .. } => Self::Unsupported { namespace },
+            sync::SessionEvent::Progress { sent, received, entries_sent, entries_received } => {
+                Self::Progress { sent, received, entries_sent, entries_received }
+            }
+            sync::SessionEvent::Payload { namespace, subspace, path, received, total, .. } => {
+                Self::Payload { entry: EntryKey { namespace, subspace, path }, received, total }
+            }
+        }
     }
 }
 

@@ -458,7 +458,7 @@ impl SessionTask {
     }
 
     fn tell(&self, intent: IntentId, event: sync::SessionEvent) {
-        let event = session_event(event);
+        let event = SessionEvent::from(event);
         match &self.accept {
             Some(accept) if accept.id == intent => accept.log.push(&event),
             _ => self.node.intents.borrow().push(intent, &event),
@@ -495,20 +495,4 @@ fn given(interest: &OwnInterest) -> (NamespaceId, Area, Option<NonZeroU64>, Opti
 fn violation(error: &SyncError) -> Cause {
     tracing::debug!("the peer violated the protocol: {error}");
     Cause::Violation(error.code())
-}
-
-fn session_event(event: sync::SessionEvent) -> SessionEvent {
-    match event {
-        sync::SessionEvent::Overlap { namespace, area } => SessionEvent::Overlap { namespace, area },
-        sync::SessionEvent::Reconciled { namespace, area } => SessionEvent::Reconciled { namespace, area },
-        sync::SessionEvent::ReconciledAll => SessionEvent::ReconciledAll,
-        sync::SessionEvent::NothingInCommon => SessionEvent::NothingInCommon,
-        sync::SessionEvent::Unsupported { namespace, .. } => SessionEvent::Unsupported { namespace },
-        sync::SessionEvent::Progress { sent, received, entries_sent, entries_received } => {
-            SessionEvent::Progress { sent, received, entries_sent, entries_received }
-        }
-        sync::SessionEvent::Payload { namespace, subspace, path, received, total, .. } => {
-            SessionEvent::Payload { entry: EntryKey { namespace, subspace, path }, received, total }
-        }
-    }
 }

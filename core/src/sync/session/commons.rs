@@ -148,7 +148,7 @@ impl Session {
         }
         let Some(common) = self.commons.all.get_mut(&overlap) else { return };
         let Some(intent) = self.intents.matched(interest) else { return };
-        if self.intents.join(intent, overlap, || common.join()) {
+        if self.intents.join(intent, overlap, shared, || common.join()) {
             let event = SessionEvent::Overlap { namespace: shared.namespace.clone(), area: shared.area.clone() };
             self.outputs.push_back(Output::Event { intent, event });
         }

@@ -81,6 +81,33 @@ fn an_intent_that_joins_while_another_round_is_due_waits_for_that_round() {
 }
 
 #[test]
+fn what_one_overlap_lost_another_may_have_covered() {
+    let world = World::new(51);
+    for covered in [true, false] {
+        let mut pair = Pair::new(Setup { transport: 1024, ..Setup::default() });
+        for i in 0..300_u64 {
+            pair.betty().disk.put(world.entry(0, &format!("a/b/{i}"), 10, b"x"), b"x");
+        }
+        let wider = if covered { world.area(None, "a") } else { world.area(None, "a/b/7") };
+        pair.alfie().intent(1, &world, &[Area::full()], Mode::Once);
+        pair.betty().intent(2, &world, &[wider], IntentMode::FollowPeer);
+        pair.betty().intent(3, &world, &[world.area(None, "a/b")], IntentMode::FollowPeer);
+        while pair.alfie().story(1) != ["overlap", "overlap"] {
+            for i in 0..2 {
+                pair.outputs(i);
+                pair.write(i, 100);
+                pair.read(i, 100).unwrap();
+            }
+        }
+        pair.betty().session.close_intent(IntentId(3));
+        pair.run().unwrap();
+        pair.assert_over();
+        let expected = if covered { Completion::Complete } else { Completion::Partial };
+        assert_eq!(pair.alfie().done.get(&IntentId(1)), Some(&expected));
+    }
+}
+
+#[test]
 fn a_session_is_as_eager_as_its_intents_at_any_time() {
     let world = World::new(49);
     let mut pair = Pair::new(Setup::default());
