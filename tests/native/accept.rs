@@ -292,7 +292,9 @@ async fn consumers_of_incoming_that_are_slow_absent_or_gone_cost_nothing() {
         write(&a, &ns, &user, &format!("{round}"), b"x").await;
     }
     arrival(&news, "49").await;
+    let peers = a.watch_peers();
     assert_eq!(soon("c", c.sync(a.address(), init(Mode::Once)).completed()).await, Ok(Completion::Complete));
+    event("c is gone", &peers, |event| matches!(event, PeerEvent::Gone { peer } if *peer == c.id()).then_some(())).await;
     let late = a.incoming();
     let session = soon("the session that still runs", late.next()).await.unwrap();
     assert_eq!((session.peer(), session.session()), (b.id(), taken.session()));
@@ -331,12 +333,13 @@ async fn limits_turn_peers_away_with_a_code_and_spare_own_intents() {
     reconciled(&live.events()).await;
     let error = soon("one too many", c.sync(a.address(), init(Mode::Once)).completed()).await.unwrap_err();
     assert_eq!(error.code(), "limitExceeded", "{error:?}");
+    let news = c.subscribe(ns.clone(), Area::full(), None);
     assert_eq!(soon("an own intent", a.sync(c.address(), init(Mode::Once)).completed()).await, Ok(Completion::Complete));
-    assert_eq!(contents(&c, &ns).await, contents(&a, &ns).await);
+    arrival(&news, "x").await;
 
     let peers = a.watch_peers();
     live.close().await;
-    event("b is gone", &peers, |event| matches!(event, osier::node::PeerEvent::Gone { peer } if *peer == b.id()).then_some(())).await;
+    event("b is gone", &peers, |event| matches!(event, PeerEvent::Gone { peer } if *peer == b.id()).then_some(())).await;
     assert_eq!(soon("when there is room", c.sync(a.address(), init(Mode::Once)).completed()).await, Ok(Completion::Complete));
     a.shutdown().await;
 
