@@ -11,7 +11,7 @@ use std::{
 use osier::{
     Error, Node, NodeOptions,
     node::{
-        AcceptHandler, AcceptPolicy, Acceptance, Access, Area, Completion, Interest, Interests, Limits, Mode, NamespaceId, Role,
+        AcceptHandler, AcceptPolicy, Acceptance, Access, Area, Completion, Interest, Interests, Limits, Mode, NamespaceId, PeerEvent, Role,
         SessionEvent, SessionInit,
     },
 };
