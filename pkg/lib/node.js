@@ -7,7 +7,7 @@ import { Intent } from "./intent.js";
 import { Iteration, mapped } from "./iterate.js";
 import { load } from "./load.js";
 import { split } from "./options.js";
-import { writePayload } from "./payload.js";
+import { bytesOf, writePayload } from "./payload.js";
 import { intentSet } from "./set.js";
 
 /** What `get`, `entries` and `set` return names a payload; so does anything with the same three fields. */
@@ -102,8 +102,9 @@ export class WillowNode {
     return guarded(async () => {
       const [own, rest] = split(options, "options", "payload", "signal");
       throwIfAborted(own.signal);
-      const writer = await this.#raw.writer(namespace, rest);
-      return writePayload(writer, own.payload, own.signal);
+      const bytes = bytesOf(own.payload);
+      if (bytes !== undefined) return this.#raw.set(namespace, rest, bytes);
+      return writePayload(await this.#raw.writer(namespace, rest), own.payload, own.signal);
     });
   }
 
