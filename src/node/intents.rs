@@ -132,7 +132,7 @@ pub(super) fn submit(node: &Rc<Inner>, mut submission: Submission) {
     }
     let Some(log) = submission.log.take() else { return };
     let (id, peer, mode) = (submission.id, submission.address.id, submission.init.mode);
-    let policy = convert::reconnect_policy(submission.init.reconnect.unwrap_or(node.options.reconnect));
+    let policy = convert::reconnect_policy(submission.init.reconnect.unwrap_or(node.options.reconnect), mode);
     let relays = submission.address.relays.clone();
     node.intents.borrow_mut().all.insert(id, IntentEntry { peer, relays, selection, mode, log });
     node.input(Input::Submit { intent: id, peer, mode, policy });
@@ -145,6 +145,9 @@ fn check(node: &Inner, address: &PeerAddress, init: &SessionInit) -> Result<(), 
     }
     if !crate::net::is_peer_id(&address.id) {
         return Err(Error::invalid_argument("peer", "the id is no Ed25519 public key"));
+    }
+    if address.relays.is_empty() && node.options.relays.is_empty() {
+        return Err(Error::DialFailed { reason: "neither this node nor the peer's address names a relay".to_owned() });
     }
     for relay in &address.relays {
         crate::net::check_relay_url(relay).map_err(|error| Error::invalid_argument("relays", error))?;

@@ -7,5 +7,7 @@ mod data;
 mod failures;
 mod harness;
 mod hostile;
+mod reconnect;
+mod relay_status;
 mod spaces;
 mod sync;

@@ -62,7 +62,8 @@ impl Manager {
         let peers = self.peers.values().flat_map(|peer| peer.deadlines(self.core.surroundings));
         let others = peers.filter(|(_, reason)| *reason != Reason::Backoff).map(|(at, _)| at);
         let earliest = others.chain(self.greeting.values().copied()).chain(self.stop).min();
-        earliest.is_some_and(|at| at.after_millis(span::LATE) <= now)
+        let late = if self.core.surroundings.hidden { span::LATE_HIDDEN } else { span::LATE };
+        earliest.is_some_and(|at| at.after_millis(late) <= now)
     }
 
     /// Let every deadline pass that is due, or extend them all if the machine slept.
@@ -89,7 +90,10 @@ impl Manager {
             *at = (*at).max(grace);
         }
         self.each_peer(now, out, Peer::woken);
-        self.cut_waits(now, out);
+        // A hidden page may wake once a minute: that is no reason to dial.
+        if !self.core.surroundings.hidden {
+            self.cut_waits(now, out);
+        }
     }
 
     /// The network or the page is back.
