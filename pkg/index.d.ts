@@ -263,7 +263,7 @@ export type PeerEvent =
   | { type: "connecting"; id: PeerId }
   | { type: "established"; id: PeerId; role: "dialer" | "acceptor" }
   /** Dials again in `retry` milliseconds; `null`: not before the network or the page is back. */
-  | { type: "waiting"; id: PeerId; retry: number | null }
+  | { type: "reconnecting"; id: PeerId; retry: number | null }
   /** Another device seems to use this node's key; `certain`: the peer said so. */
   | { type: "identityInUse"; id: PeerId; certain: boolean }
   /** `code` is the close code of the protocol, where there was one. */

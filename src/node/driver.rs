@@ -170,7 +170,7 @@ fn emit(node: &Inner, peer: osier_core::PeerId, event: Event) {
         Event::Connecting => PeerEvent::Connecting { peer },
         Event::Established { role } => PeerEvent::Established { peer, role },
         Event::Disconnected { cause } => PeerEvent::Closed { peer, code: convert::code_of(cause), reason: convert::sentence(cause) },
-        Event::Reconnecting { at } => PeerEvent::Waiting { peer, retry_millis: at.map(|at| at.micros_since(now) / 1000) },
+        Event::Reconnecting { at } => PeerEvent::Reconnecting { peer, retry_millis: at.map(|at| at.micros_since(now) / 1000) },
         Event::Terminated => {
             PeerEvent::Closed { peer, code: Some(peers::CloseCode::Ok.number().into()), reason: "everything was said".to_owned() }
         }

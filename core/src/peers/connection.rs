@@ -5,6 +5,7 @@ use crate::{Generation, Role, SessionId};
 use super::{
     Accept, AcceptPolicy, Action, AttemptId, Cause, CloseCode, ConnId, Event, Reason,
     peer::{Background, Consent, Cx, Held, Peer, Session, State, span},
+    rule::Rule,
 };
 
 impl Peer {
@@ -31,10 +32,17 @@ impl Peer {
     fn wait_or_rest(&mut self, cx: &mut Cx<'_>) {
         if cx.core.running && self.has_work() {
             self.enter(cx, State::Waiting);
-            let at = self.wake_at(cx.core.surroundings);
-            self.emit(cx, Event::Reconnecting { at });
+            self.tell_wait(cx);
         } else {
             self.enter(cx, State::None);
+        }
+    }
+
+    /// Tell when the next dial is due, if one is waited for.
+    pub(super) fn tell_wait(&mut self, cx: &mut Cx<'_>) {
+        if matches!(self.state, State::Waiting) && cx.keeps(Rule::LossIsTold) {
+            let at = self.wake_at(cx.core);
+            self.emit(cx, Event::Reconnecting { at });
         }
     }
 
@@ -47,7 +55,7 @@ impl Peer {
         match self.state {
             State::None | State::Waiting | State::Terminating { .. } => self.admit(cx, conn, hello, room),
             State::Deciding { conn: deciding, hello: known } => {
-                if hello > known {
+                if cx.core.newer(hello, known) && cx.keeps(Rule::NewerReplacesDecided) {
                     cx.close(deciding, CloseCode::Duplicate, "a newer connection is being decided");
                     self.state = State::Deciding { conn, hello };
                 } else {
@@ -55,17 +63,19 @@ impl Peer {
                 }
             }
             State::Dialing { attempt, held, deadline } => {
-                if self.id > cx.core.me {
+                if self.id > cx.core.me && cx.keeps(Rule::LesserGivesUp) {
                     cx.out.push(Action::Cancel { attempt, code: CloseCode::Duplicate, reason: "the greater side's dial goes first" });
                     self.commit(cx, conn, hello);
                 } else {
                     let held = self.hold(cx, conn, hello, held);
-                    self.state = State::Dialing { attempt, deadline, held: Some(held) };
+                    self.state = State::Dialing { attempt, deadline, held };
                 }
             }
             State::Accepting { conn: current, hello: known, .. } | State::Active { conn: current, hello: known, .. } => {
-                if hello > known {
-                    cx.close(current, CloseCode::Superseded, "superseded by a newer connection");
+                let newer = cx.core.newer(hello, known) && cx.keeps(Rule::NewerSupersedes);
+                if newer || !cx.keeps(Rule::OlderIsLeftover) {
+                    let code = if cx.keeps(Rule::SupersededCode) { CloseCode::Superseded } else { CloseCode::Duplicate };
+                    cx.close(current, code, "superseded by a newer connection");
                     self.commit(cx, conn, hello);
                 } else {
                     cx.close(conn, CloseCode::Duplicate, "another connection is current");
@@ -75,14 +85,14 @@ impl Peer {
     }
 
     /// The greater side holds the newest other connection, unanswered.
-    fn hold(&self, cx: &mut Cx<'_>, conn: ConnId, hello: Generation, held: Option<Held>) -> Held {
+    fn hold(&self, cx: &mut Cx<'_>, conn: ConnId, hello: Generation, held: Option<Held>) -> Option<Held> {
         match held {
-            None => Held { conn, hello, until: cx.after(span::HOLD) },
-            Some(older) if hello > older.hello => {
+            None if cx.keeps(Rule::GreaterHolds) => Some(Held { conn, hello, until: cx.after(span::HOLD) }),
+            Some(older) if cx.core.newer(hello, older.hello) || !cx.keeps(Rule::NewestIsHeld) => {
                 cx.close(older.conn, CloseCode::Duplicate, "a newer connection is held");
-                Held { conn, hello, until: older.until }
+                Some(Held { conn, hello, until: older.until })
             }
-            Some(newer) => {
+            newer @ (None | Some(_)) => {
                 cx.close(conn, CloseCode::Duplicate, "a newer connection is held");
                 newer
             }
@@ -91,15 +101,17 @@ impl Peer {
 
     /// There is no current connection but for one that says goodbye: take this one, or ask.
     fn admit(&mut self, cx: &mut Cx<'_>, conn: ConnId, hello: Generation, room: bool) {
-        if !room && !self.has_work() {
+        if !room && !self.has_work() && cx.keeps(Rule::SessionLimit) {
             return cx.close(conn, CloseCode::LimitExceeded, "too many sessions");
         }
         if let State::Terminating { conn, deadline } = self.enter(cx, State::None)
+            && cx.keeps(Rule::GoodbyeInBackground)
             && let Some(older) = self.background.replace(Background { conn, deadline })
         {
             cx.close(older.conn, CloseCode::Ok, "enough was said");
         }
-        if self.has_work() || cx.core.accept == AcceptPolicy::Everyone {
+        let wanted = self.has_work() && cx.keeps(Rule::IntentsOverrideHandler);
+        if wanted || cx.core.accept == AcceptPolicy::Everyone || !cx.keeps(Rule::HandlerIsAsked) {
             self.commit(cx, conn, hello);
         } else {
             self.enter(cx, State::Deciding { conn, hello });
@@ -117,10 +129,11 @@ impl Peer {
     /// its intents will join the new one. Whoever was asked about this peer is not asked again.
     pub(super) fn commit(&mut self, cx: &mut Cx<'_>, conn: ConnId, hello: Generation) {
         let attempt = cx.core.next_attempt();
-        let generation = cx.core.raise();
+        let generation = if cx.keeps(Rule::AcceptRaises) { cx.core.raise() } else { cx.core.generation() };
         self.end_session(cx, CloseCode::Superseded);
         self.enter(cx, State::Accepting { attempt, conn, hello, deadline: cx.after(span::ESTABLISH) });
-        match (self.consent, cx.core.accept) {
+        let consent = if cx.keeps(Rule::HandlerIsAskedOnce) { self.consent } else { Consent::NotAsked };
+        match (consent, cx.core.accept) {
             (Consent::NotAsked, AcceptPolicy::Everyone) => self.consent = Consent::Yes(Accept::Everything),
             (Consent::NotAsked, AcceptPolicy::AskHandler) => self.ask(cx, conn),
             (Consent::Asking { .. } | Consent::Yes(_) | Consent::No, AcceptPolicy::Everyone | AcceptPolicy::AskHandler) => {}
@@ -131,12 +144,14 @@ impl Peer {
     /// A dial or establish of this peer, the current one, succeeded.
     pub(super) fn established(&mut self, cx: &mut Cx<'_>, conn: ConnId, hello: Generation) {
         match self.state {
-            State::Dialing { held: Some(held), .. } if held.hello > hello => {
+            State::Dialing { held: Some(held), .. } if cx.core.newer(held.hello, hello) && cx.keeps(Rule::NewerHeldWins) => {
                 cx.close(conn, CloseCode::Superseded, "the held connection is newer");
                 self.commit(cx, held.conn, held.hello);
             }
             State::Dialing { held, .. } => {
-                if let Some(held) = held {
+                if let Some(held) = held
+                    && cx.keeps(Rule::HeldIsClosed)
+                {
                     cx.close(held.conn, CloseCode::Duplicate, "the greater side's dial goes first");
                 }
                 self.activate(cx, conn, Role::Alfie, hello);
@@ -160,6 +175,9 @@ impl Peer {
 
     /// A dial or establish of this peer, the current one, failed.
     pub(super) fn attempt_failed(&mut self, cx: &mut Cx<'_>, cause: Cause) {
+        if !cx.keeps(Rule::AttemptEnds) {
+            return;
+        }
         if let State::Accepting { conn, .. } = self.state {
             cx.close(conn, cause.close_code(), "establishing failed");
         }
@@ -171,6 +189,7 @@ impl Peer {
     pub(super) fn lost(&mut self, cx: &mut Cx<'_>, cause: Cause, reported: Option<SessionId>) {
         let held = match self.state {
             State::Dialing { held, .. } => {
+                let held = held.filter(|_| cx.keeps(Rule::HeldIsPromoted));
                 self.charge_dial(cx, cause, held.is_some());
                 held
             }
@@ -188,9 +207,13 @@ impl Peer {
             State::None | State::Deciding { .. } | State::Terminating { .. } | State::Waiting => return,
         };
         self.enter(cx, State::None);
-        self.drop_consent(cx);
-        self.emit(cx, Event::Disconnected { cause });
-        if cause == Cause::Closed(CloseCode::Superseded) {
+        if cx.keeps(Rule::AcceptDies) {
+            self.drop_consent(cx);
+        }
+        if cx.keeps(Rule::LossIsTold) {
+            self.emit(cx, Event::Disconnected { cause });
+        }
+        if cause == Cause::Closed(CloseCode::Superseded) && cx.keeps(Rule::IdentityIsTold) {
             self.emit(cx, Event::IdentityInUse { certain: true });
         }
         if reported.is_none() || reported != self.session_id() {
@@ -255,7 +278,9 @@ impl Peer {
         self.enter(cx, State::None);
         self.emit(cx, Event::Terminated);
         self.renew_rests(cx.now);
-        self.dial_or_rest(cx);
+        if cx.keeps(Rule::RedialAfterGoodbye) {
+            self.dial_or_rest(cx);
+        }
     }
 
     /// The accept handler answered the question that is open.
@@ -264,14 +289,15 @@ impl Peer {
         if !accept {
             cx.out.push(Action::ForgetDecision { decision });
         }
-        self.answer(cx, answer, CloseCode::Refused, "the accept handler said no");
+        let code = if cx.keeps(Rule::RefusalCode) { CloseCode::Refused } else { CloseCode::Failed };
+        self.answer(cx, answer, code, "the accept handler said no");
     }
 
     /// The question is answered, or nobody waits for an answer any more.
     fn answer(&mut self, cx: &mut Cx<'_>, answer: Consent, code: CloseCode, reason: &'static str) {
         match self.state {
             State::Deciding { conn, hello } => {
-                if matches!(answer, Consent::Yes(_)) || self.has_work() {
+                if matches!(answer, Consent::Yes(_)) || self.has_work() && cx.keeps(Rule::IntentsOverrideHandler) {
                     self.consent = answer;
                     self.commit(cx, conn, hello);
                 } else {
@@ -297,7 +323,8 @@ impl Peer {
     fn decision_late(&mut self, cx: &mut Cx<'_>) {
         let asked = std::mem::replace(&mut self.consent, Consent::No);
         self.forget(cx, asked);
-        self.answer(cx, Consent::No, CloseCode::Failed, "the accept handler did not answer in time");
+        let code = if cx.keeps(Rule::LateHandlerCode) { CloseCode::Failed } else { CloseCode::Refused };
+        self.answer(cx, Consent::No, code, "the accept handler did not answer in time");
     }
 
     /// A deadline of this peer has passed.
@@ -322,7 +349,7 @@ impl Peer {
                     cx.close(conn, CloseCode::Failed, "no answer in time");
                 }
                 self.lost(cx, Cause::Deadline(due), None);
-                if due == Reason::Probe && cx.core.surroundings.relay {
+                if due == Reason::Probe && cx.core.surroundings.relay && cx.keeps(Rule::SilenceIsTold) {
                     self.emit(cx, Event::IdentityInUse { certain: false });
                 }
             }

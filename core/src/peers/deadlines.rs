@@ -4,19 +4,20 @@ use crate::Moment;
 
 use super::{
     Action, CloseCode, Manager, Reason,
-    peer::{Consent, Cx, Peer, Session, State, Surroundings, span},
+    peer::{Consent, Core, Cx, Peer, Session, State, Surroundings, span},
+    rule::Rule,
 };
 
 impl Peer {
     /// The deadlines that are armed, in no order.
-    fn deadlines(&self, surroundings: Surroundings) -> impl Iterator<Item = (Moment, Reason)> {
+    fn deadlines(&self, core: &Core) -> impl Iterator<Item = (Moment, Reason)> {
         let (state, hold) = match self.state {
             State::None | State::Deciding { .. } => (None, None),
             State::Dialing { deadline, held, .. } => (Some((deadline, Reason::Dial)), held.map(|held| (held.until, Reason::Hold))),
             State::Accepting { deadline, .. } => (Some((deadline, Reason::Establish)), None),
             State::Active { probe, .. } => (probe.map(|probe| (probe, Reason::Probe)), None),
             State::Terminating { deadline, .. } => (Some((deadline, Reason::Goodbye)), None),
-            State::Waiting => (self.wake_at(surroundings).map(|at| (at, Reason::Backoff)), None),
+            State::Waiting => (self.wake_at(core).map(|at| (at, Reason::Backoff)), None),
         };
         let session = match self.session {
             Session::None => None,
@@ -28,17 +29,17 @@ impl Peer {
             Consent::NotAsked | Consent::Yes(_) | Consent::No => None,
         };
         let background = self.background.map(|background| (background.deadline, Reason::Goodbye));
-        [state, hold, session, consent, background].into_iter().flatten()
+        [state, hold, session, consent, background].into_iter().flatten().filter(|(_, reason)| core.keeps_deadline(*reason))
     }
 
-    fn next_deadline(&self, surroundings: Surroundings) -> Option<(Moment, Reason)> {
-        self.deadlines(surroundings).min()
+    fn next_deadline(&self, core: &Core) -> Option<(Moment, Reason)> {
+        self.deadlines(core).min()
     }
 
     /// Let pass whatever is due. Each pass disarms what it was for, and arms nothing that is due at once but a dial.
     fn tick(&mut self, cx: &mut Cx<'_>) {
         for _ in 0..16 {
-            match self.next_deadline(cx.core.surroundings) {
+            match self.next_deadline(cx.core) {
                 Some((at, reason)) if at <= cx.now => self.overdue(cx, reason),
                 Some(_) | None => break,
             }
@@ -51,19 +52,19 @@ impl Manager {
     /// [`Input::Tick`](super::Input::Tick).
     #[must_use]
     pub fn next_deadline(&self) -> Option<(Moment, Reason)> {
-        let peers = self.peers.values().filter_map(|peer| peer.next_deadline(self.core.surroundings)).min();
+        let peers = self.peers.values().filter_map(|peer| peer.next_deadline(&self.core)).min();
         let greeting = self.greeting.values().min().map(|&at| (at, Reason::Hello));
         let stop = self.stop.map(|at| (at, Reason::Shutdown));
-        [peers, greeting, stop].into_iter().flatten().min()
+        [peers, greeting, stop].into_iter().flatten().filter(|(_, reason)| self.core.keeps_deadline(*reason)).min()
     }
 
     /// Whether a deadline that others keep is overdue by so much that the machine must have slept.
     fn slept(&self, now: Moment) -> bool {
-        let peers = self.peers.values().flat_map(|peer| peer.deadlines(self.core.surroundings));
+        let peers = self.peers.values().flat_map(|peer| peer.deadlines(&self.core));
         let others = peers.filter(|(_, reason)| *reason != Reason::Backoff).map(|(at, _)| at);
         let earliest = others.chain(self.greeting.values().copied()).chain(self.stop).min();
         let late = if self.core.surroundings.hidden { span::LATE_HIDDEN } else { span::LATE };
-        earliest.is_some_and(|at| at.after_millis(late) <= now)
+        earliest.is_some_and(|at| at.after_millis(late) <= now) && self.core.keeps(Rule::SleepIsNoticed)
     }
 
     /// Let every deadline pass that is due, or extend them all if the machine slept.
@@ -71,21 +72,22 @@ impl Manager {
         if self.slept(now) {
             return self.woken(now, out);
         }
+        let hurried = self.core.keeps(Rule::HelloDeadline);
         self.greeting.retain(|&conn, at| {
-            if *at <= now {
+            if *at <= now && hurried {
                 out.push(Action::Close { conn, code: CloseCode::Failed, reason: "no Hello in time" });
             }
-            *at > now
+            *at > now || !hurried
         });
         self.each_peer(now, out, Peer::tick);
-        if self.stop.is_some_and(|at| at <= now) {
+        if self.stop.is_some_and(|at| at <= now) && self.core.keeps(Rule::ShutdownDeadline) {
             self.each_peer(now, out, Peer::cut_down);
         }
     }
 
     /// The machine slept: nothing is late that had no chance, and no connection is believed to be alive.
     pub(super) fn woken(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let grace = now.after_millis(span::GRACE);
+        let grace = if self.core.keeps(Rule::WakingExtends) { now.after_millis(span::GRACE) } else { now };
         for at in self.greeting.values_mut().chain(&mut self.stop) {
             *at = (*at).max(grace);
         }
@@ -96,9 +98,26 @@ impl Manager {
         }
     }
 
+    /// The network or the page says what it is now, and something follows from it. Who goes on waiting is told when a wait gets a timer or
+    /// loses it.
+    pub(super) fn surround(
+        &mut self,
+        now: Moment,
+        out: &mut Vec<Action>,
+        change: impl FnOnce(&mut Surroundings),
+        follow: impl FnOnce(&mut Self, Moment, &mut Vec<Action>),
+    ) {
+        let before = self.core.surroundings.suspended();
+        change(&mut self.core.surroundings);
+        follow(self, now, out);
+        if self.core.surroundings.suspended() != before {
+            self.each_peer(now, out, Peer::tell_wait);
+        }
+    }
+
     /// The network or the page is back.
     pub(super) fn cut_waits(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if !self.core.surroundings.offline {
+        if !self.core.surroundings.offline && self.core.keeps(Rule::BackCutsWaits) {
             self.each_peer(now, out, Peer::cut_wait);
         }
     }

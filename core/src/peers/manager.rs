@@ -8,6 +8,7 @@ use super::{
     Accept, Action, AttemptId, CloseCode, Config, ConnId, Event, Input, IntentError, Limits, Outcome, PeerInfo, ReconnectPolicy,
     peer::{Consent, Core, Cx, Peer, Surroundings, span},
     policy::Jitter,
+    rule::Rule,
 };
 
 /// The peer manager of a node: a pure state machine.
@@ -111,6 +112,8 @@ impl Manager {
             attempts: 0,
             sessions: 0,
             jitter: Jitter(seed),
+            #[cfg(any(test, feature = "sim"))]
+            broken: Default::default(),
         };
         Self { core, limits, peers: BTreeMap::new(), greeting: BTreeMap::new(), stop: None }
     }
@@ -132,7 +135,7 @@ impl Manager {
             Input::Decided { decision, accept } => self.decided(now, out, decision, accept),
             Input::Established { attempt, conn, generation } => self.established(now, out, attempt, (conn, generation)),
             Input::AttemptFailed { attempt, cause } => {
-                let peer = self.find(|peer| peer.attempt() == Some(attempt));
+                let peer = self.attempting(attempt);
                 self.with(now, out, peer, |peer, cx| peer.attempt_failed(cx, cause));
             }
             Input::ConnectionLost { conn, cause } => {
@@ -152,27 +155,19 @@ impl Manager {
                 self.with(now, out, peer, |peer, cx| peer.goodbye_over(cx, conn));
             }
             Input::ProbeAnswered { session } => self.in_session(now, out, session, |peer, _| peer.probe_answered()),
-            Input::Online => {
-                self.core.surroundings.offline = false;
-                self.cut_waits(now, out);
-            }
-            Input::Offline => self.core.surroundings.offline = true,
-            Input::Visible => {
-                self.core.surroundings.hidden = false;
-                self.cut_waits(now, out);
-            }
-            Input::Hidden => self.core.surroundings.hidden = true,
-            Input::Frozen => self.core.surroundings.frozen = true,
-            Input::Resumed => {
-                self.core.surroundings.frozen = false;
-                self.woken(now, out);
-            }
+            Input::Online => self.surround(now, out, |around| around.offline = false, Self::cut_waits),
+            Input::Offline => self.surround(now, out, |around| around.offline = true, |_, _, _| {}),
+            Input::Visible => self.surround(now, out, |around| around.hidden = false, Self::cut_waits),
+            Input::Hidden => self.surround(now, out, |around| around.hidden = true, |_, _, _| {}),
+            Input::Frozen => self.surround(now, out, |around| around.frozen = true, |_, _, _| {}),
+            Input::Resumed => self.surround(now, out, |around| around.frozen = false, Self::woken),
             Input::Woken => self.woken(now, out),
             Input::Relay { connected } => self.core.surroundings.relay = connected,
             Input::Shutdown => self.shut_down(now, out),
             Input::Tick => self.tick(now, out),
         }
-        if self.stop.is_some() && self.is_empty() {
+        let over = self.core.keeps(Rule::ShutdownIsPrompt) || self.stop.is_some_and(|at| at <= now);
+        if self.stop.is_some() && self.is_empty() && over {
             self.stop = None;
             out.push(Action::Stopped);
         }
@@ -181,7 +176,7 @@ impl Manager {
     /// Every peer there is a connection, an attempt or an intent for, by id.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerInfo> {
-        self.peers.values().map(|peer| peer.info(self.core.surroundings)).collect()
+        self.peers.values().map(|peer| peer.info(&self.core)).collect()
     }
 
     /// No peer, no connection, no intent is left.
@@ -194,9 +189,9 @@ impl Manager {
         if self.find(|peer| peer.intents.contains_key(&intent)).is_some() {
             return;
         }
-        let refused = if !self.core.running {
+        let refused = if !self.core.running && self.core.keeps(Rule::ShutdownAdmitsNothing) {
             Some(IntentError::ShuttingDown)
-        } else if peer == self.core.me {
+        } else if peer == self.core.me && self.core.keeps(Rule::NotOneself) {
             Some(IntentError::Oneself)
         } else {
             None
@@ -208,7 +203,8 @@ impl Manager {
     }
 
     fn incoming(&mut self, now: Moment, out: &mut Vec<Action>, conn: ConnId) {
-        if !self.core.running || self.greeting.len() >= self.limits.handshakes {
+        let full = self.greeting.len() >= self.limits.handshakes && self.core.keeps(Rule::HandshakeLimit);
+        if !self.core.running || full {
             out.push(Action::Refuse { conn });
         } else {
             self.greeting.insert(conn, now.after_millis(span::HELLO));
@@ -231,8 +227,8 @@ impl Manager {
     }
 
     fn established(&mut self, now: Moment, out: &mut Vec<Action>, attempt: AttemptId, (conn, generation): (ConnId, Generation)) {
-        let peer = self.find(|peer| peer.attempt() == Some(attempt));
-        if peer.is_none() && self.find(|peer| peer.refers_to(conn)).is_none() {
+        let peer = self.attempting(attempt);
+        if peer.is_none() && self.find(|peer| peer.refers_to(conn)).is_none() && self.core.keeps(Rule::StaleIsClosed) {
             out.push(Action::Close { conn, code: self.stale_code(), reason: "the attempt was given up" });
         }
         self.with(now, out, peer, |peer, cx| peer.established(cx, conn, generation));
@@ -249,7 +245,7 @@ impl Manager {
     }
 
     fn shut_down(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if !self.core.running {
+        if !self.core.running && self.core.keeps(Rule::ShutdownIsIdempotent) {
             return;
         }
         self.core.running = false;
@@ -263,6 +259,11 @@ impl Manager {
     /// For connections that belong to nothing any more.
     fn stale_code(&self) -> CloseCode {
         if self.core.running { CloseCode::Duplicate } else { CloseCode::ShuttingDown }
+    }
+
+    /// The peer whose dial or establish this is, if it is still under way.
+    fn attempting(&self, attempt: AttemptId) -> Option<PeerId> {
+        self.find(|peer| peer.attempt().is_some_and(|current| current == attempt || !self.core.keeps(Rule::AttemptIds)))
     }
 
     fn find(&self, is_it: impl Fn(&Peer) -> bool) -> Option<PeerId> {
@@ -285,11 +286,14 @@ impl Manager {
     pub(super) fn with_peer(&mut self, now: Moment, out: &mut Vec<Action>, id: PeerId, act: impl FnOnce(&mut Peer, &mut Cx<'_>)) {
         let peer = self.peers.entry(id).or_insert_with(|| Peer::new(id, now));
         act(peer, &mut Cx { now, core: &mut self.core, out });
-        if peer.is_blank() {
+        if peer.is_blank() && self.core.keeps(Rule::PeersAreForgotten) {
             if peer.told {
                 out.push(Action::Emit { peer: id, event: Event::Forgotten });
             }
             self.peers.remove(&id);
+            if !self.core.keeps(Rule::CounterIsKept) {
+                self.core.counter = 0;
+            }
         }
     }
 

@@ -12,12 +12,15 @@ mod deadlines;
 mod manager;
 mod peer;
 mod policy;
+mod rule;
 mod session;
 mod types;
 
 pub use code::{Cause, CloseCode, IntentError};
 pub use manager::Manager;
 pub use policy::ReconnectPolicy;
+#[cfg(any(test, feature = "sim"))]
+pub use rule::Rule;
 pub use types::{
     Accept, AcceptPolicy, Action, AttemptId, Completion, Config, ConnId, ConnectionState, Event, Input, Limits, Outcome, PeerInfo, Reason,
 };

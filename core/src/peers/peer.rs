@@ -8,7 +8,7 @@ use crate::{Generation, IntentId, Mode, Moment, PeerId, Role, SessionId};
 
 use super::{
     Accept, AcceptPolicy, Action, AttemptId, Cause, CloseCode, ConnId, ConnectionState, Event, IntentError, Outcome, PeerInfo,
-    ReconnectPolicy, code::After, policy::Jitter,
+    ReconnectPolicy, code::After, policy::Jitter, rule::Rule,
 };
 
 /// Milliseconds that each stage may take.
@@ -56,6 +56,8 @@ pub(super) struct Core {
     pub(super) attempts: u64,
     pub(super) sessions: u64,
     pub(super) jitter: Jitter,
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) broken: super::rule::Broken,
 }
 
 /// What the network and the page told.
@@ -78,6 +80,11 @@ impl Core {
     /// A generation greater than all before.
     pub(super) fn raise(&mut self) -> Generation {
         self.counter = self.counter.saturating_add(1);
+        self.generation()
+    }
+
+    /// The greatest generation so far.
+    pub(super) fn generation(&self) -> Generation {
         Generation { instance: self.instance, counter: self.counter }
     }
 
@@ -106,6 +113,10 @@ impl Cx<'_> {
 
     pub(super) fn settle(&mut self, intent: IntentId, outcome: Outcome) {
         self.out.push(Action::Settle { intent, outcome });
+    }
+
+    pub(super) fn keeps(&self, rule: Rule) -> bool {
+        self.core.keeps(rule)
     }
 
     pub(super) fn after(&self, millis: u64) -> Moment {
@@ -180,14 +191,14 @@ impl Intent {
     }
 
     /// What `cause` does to this intent; `established`: its session was running.
-    fn charge(&mut self, now: Moment, cause: Cause, established: bool, jitter: &mut Jitter) {
+    fn charge(&mut self, now: Moment, cause: Cause, established: bool, core: &mut Core) {
         let error = IntentError::after(cause, established);
-        match (cause.after(), self.mode) {
+        match (core.after(cause), self.mode) {
             (After::Terminal, Mode::Once | Mode::Live) => self.fate = Some(error),
             (After::Rest, Mode::Live) => self.rest(now),
-            (After::FirstStep, Mode::Once | Mode::Live) => self.retry_free(now, error, jitter),
-            (After::Backoff, Mode::Once | Mode::Live) | (After::Rest, Mode::Once) => self.back_off(now, error, false, jitter),
-            (After::Longer, Mode::Once | Mode::Live) => self.back_off(now, error, true, jitter),
+            (After::FirstStep, Mode::Once | Mode::Live) => self.retry_free(now, error, core),
+            (After::Backoff, Mode::Once | Mode::Live) | (After::Rest, Mode::Once) => self.back_off(now, error, false, core),
+            (After::Longer, Mode::Once | Mode::Live) => self.back_off(now, error, true, core),
         }
     }
 
@@ -196,38 +207,40 @@ impl Intent {
         self.firm = true;
     }
 
-    fn back_off(&mut self, now: Moment, error: IntentError, longer: bool, jitter: &mut Jitter) {
-        if !self.policy.allows_another(self.failures) {
+    fn back_off(&mut self, now: Moment, error: IntentError, longer: bool, core: &mut Core) {
+        let allowed = self.policy.allows_another(self.failures) || !core.keeps(Rule::AttemptLimit);
+        if !(allowed && core.keeps(Rule::Retry)) {
             self.fate = Some(error);
             return;
         }
         self.failures = self.failures.saturating_add(1);
-        let delay = self.policy.delay(self.failures, jitter);
+        let delay = core.delay(self.policy, self.failures);
         let delay = if longer { delay.saturating_mul(LONGER_FACTOR).max(span::LONGER * 1000) } else { delay };
         self.next = now.after_micros(delay);
         self.firm = longer;
     }
 
     /// The first step of the backoff without counting it, as long as this has not gone on for too long.
-    fn retry_free(&mut self, now: Moment, error: IntentError, jitter: &mut Jitter) {
+    fn retry_free(&mut self, now: Moment, error: IntentError, core: &mut Core) {
         let since = *self.free_since.get_or_insert(now);
-        if now.micros_since(since) > span::FREE * 1000 {
-            return self.back_off(now, error, false, jitter);
+        if now.micros_since(since) > span::FREE * 1000 && core.keeps(Rule::FreeRetriesEnd) {
+            return self.back_off(now, error, false, core);
         }
-        self.next = now.after_micros(self.policy.delay(1, jitter));
+        self.next = now.after_micros(core.delay(self.policy, 1));
         self.firm = false;
     }
 
     /// Back from a session that completed without it.
-    fn come_back(&mut self, now: Moment, jitter: &mut Jitter) {
+    fn come_back(&mut self, now: Moment, core: &mut Core) {
         self.owner = None;
         match self.mode {
-            Mode::Live => self.rest(now),
+            Mode::Live if core.keeps(Rule::GoodEndRests) => self.rest(now),
+            Mode::Live => self.next = now,
             Mode::Once => {
                 self.returns = self.returns.saturating_add(1);
                 self.next = now;
-                if self.returns > FREE_RETURNS {
-                    self.back_off(now, IntentError::Unfinished, false, jitter);
+                if self.returns > FREE_RETURNS && core.keeps(Rule::ReturnsAreBounded) {
+                    self.back_off(now, IntentError::Unfinished, false, core);
                 }
             }
         }
@@ -305,8 +318,8 @@ impl Peer {
     }
 
     /// When the next dial is due; `None` while there is no timer for it.
-    pub(super) fn wake_at(&self, surroundings: Surroundings) -> Option<Moment> {
-        if surroundings.suspended() { None } else { self.due_at() }
+    pub(super) fn wake_at(&self, core: &Core) -> Option<Moment> {
+        if core.surroundings.suspended() && core.keeps(Rule::AwayWaits) { None } else { self.due_at() }
     }
 
     /// The dial or establish that is under way.
@@ -363,11 +376,11 @@ impl Peer {
 
     /// A dial failed: for what it does to the intents that wait for one. A held connection spares them.
     pub(super) fn charge_dial(&mut self, cx: &mut Cx<'_>, cause: Cause, spared: bool) {
-        let terminal = cause.after() == After::Terminal;
+        let terminal = cx.core.after(cause) == After::Terminal;
         for intent in self.intents.values_mut() {
             let due = intent.owner.is_none() && intent.next <= cx.now && !spared;
             if due || terminal {
-                intent.charge(cx.now, cause, false, &mut cx.core.jitter);
+                intent.charge(cx.now, cause, false, cx.core);
             }
         }
         self.settle_doomed(cx);
@@ -376,11 +389,10 @@ impl Peer {
     /// An accept failed, or a connection whose session had not begun: own intents are spared, unless there is no use.
     pub(super) fn charge_accept(&mut self, cx: &mut Cx<'_>, cause: Cause) {
         for intent in self.intents.values_mut() {
-            match cause.after() {
-                After::Terminal => intent.charge(cx.now, cause, false, &mut cx.core.jitter),
-                After::Backoff | After::Longer | After::FirstStep | After::Rest => {
-                    intent.retry_free(cx.now, IntentError::after(cause, false), &mut cx.core.jitter);
-                }
+            if cx.core.after(cause) == After::Terminal || !cx.keeps(Rule::FailedAcceptSparesIntents) {
+                intent.charge(cx.now, cause, false, cx.core);
+            } else {
+                intent.retry_free(cx.now, IntentError::after(cause, false), cx.core);
             }
         }
         self.settle_doomed(cx);
@@ -388,15 +400,15 @@ impl Peer {
 
     /// A running session lost its connection: its intents pay, those in the queue only wait.
     pub(super) fn charge_session(&mut self, cx: &mut Cx<'_>, cause: Cause, id: SessionId, started: Moment) {
-        let proven = cx.now.micros_since(started) >= span::PROVEN * 1000;
+        let proven = cx.now.micros_since(started) >= span::PROVEN * 1000 || !cx.keeps(Rule::MinuteResets);
         for intent in self.intents.values_mut() {
             if intent.owner == Some(id) && proven {
                 intent.failures = 0;
             }
-            if intent.owner == Some(id) || cause.after() == After::Terminal {
-                intent.charge(cx.now, cause, true, &mut cx.core.jitter);
+            if intent.owner == Some(id) || cx.core.after(cause) == After::Terminal || !cx.keeps(Rule::LossSparesQueue) {
+                intent.charge(cx.now, cause, true, cx.core);
             } else {
-                intent.retry_free(cx.now, IntentError::after(cause, true), &mut cx.core.jitter);
+                intent.retry_free(cx.now, IntentError::after(cause, true), cx.core);
             }
         }
         self.settle_doomed(cx);
@@ -417,7 +429,7 @@ impl Peer {
     pub(super) fn take_back(&mut self, cx: &mut Cx<'_>, session: SessionId, completed: bool) {
         for intent in self.intents.values_mut().filter(|intent| intent.owner == Some(session)) {
             if completed && intent.fate.is_none() {
-                intent.come_back(cx.now, &mut cx.core.jitter);
+                intent.come_back(cx.now, cx.core);
             } else {
                 intent.owner = None;
             }
@@ -445,7 +457,7 @@ impl Peer {
         }
     }
 
-    pub(super) fn info(&self, surroundings: Surroundings) -> PeerInfo {
+    pub(super) fn info(&self, core: &Core) -> PeerInfo {
         let (state, role) = match self.state {
             State::None => (ConnectionState::None, None),
             State::Deciding { .. } => (ConnectionState::Deciding, Some(Role::Betty)),
@@ -464,7 +476,7 @@ impl Peer {
             session: if let Session::Active { id, .. } = self.session { Some(id) } else { None },
             intents: self.intents.keys().copied().collect(),
             accepted: matches!(self.consent, Consent::Yes(_)),
-            next_attempt: if matches!(self.state, State::Waiting) { self.wake_at(surroundings) } else { None },
+            next_attempt: if matches!(self.state, State::Waiting) { self.wake_at(core) } else { None },
         }
     }
 }

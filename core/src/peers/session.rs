@@ -5,6 +5,7 @@ use crate::{IntentId, Mode, SessionId};
 use super::{
     Action, Cause, CloseCode, Completion, IntentError, Outcome, ReconnectPolicy,
     peer::{Consent, Cx, Intent, Peer, Session, State, span},
+    rule::Rule,
 };
 
 impl Peer {
@@ -12,10 +13,16 @@ impl Peer {
     pub(super) fn submit(&mut self, cx: &mut Cx<'_>, id: IntentId, mode: Mode, policy: ReconnectPolicy) {
         self.intents.insert(id, Intent::new(mode, policy, cx.now));
         match self.state {
-            State::None | State::Waiting => self.dial(cx),
-            State::Deciding { conn, hello } => self.commit(cx, conn, hello),
-            State::Active { .. } => self.hand_over(cx, id),
-            State::Dialing { .. } | State::Accepting { .. } | State::Terminating { .. } => {}
+            State::None | State::Waiting if cx.keeps(Rule::IntentDials) => self.dial(cx),
+            State::Deciding { conn, hello } if cx.keeps(Rule::IntentAccepts) => self.commit(cx, conn, hello),
+            State::Active { .. } if cx.keeps(Rule::IntentJoinsSession) => self.hand_over(cx, id),
+            State::None
+            | State::Waiting
+            | State::Deciding { .. }
+            | State::Active { .. }
+            | State::Dialing { .. }
+            | State::Accepting { .. }
+            | State::Terminating { .. } => {}
         }
     }
 
@@ -42,7 +49,7 @@ impl Peer {
     /// There may be less to do than before: a dial without an intent is cancelled, a session without one finishes.
     fn slacken(&mut self, cx: &mut Cx<'_>) {
         match self.state {
-            State::Dialing { attempt, .. } if !self.has_work() => {
+            State::Dialing { attempt, .. } if !self.has_work() && cx.keeps(Rule::IdleDialIsCancelled) => {
                 cx.out.push(Action::Cancel { attempt, code: CloseCode::Failed, reason: "no intent is left" });
                 self.lost(cx, Cause::LocallyClosed, None);
             }
@@ -91,11 +98,13 @@ impl Peer {
 
     /// The connection is active: start a session with everything that waits, unless an old one is still ending.
     pub(super) fn start_session(&mut self, cx: &mut Cx<'_>) {
-        let (State::Active { conn, role, .. }, Session::None) = (&self.state, self.session) else { return };
-        let (conn, role) = (*conn, *role);
+        let State::Active { conn, role, .. } = self.state else { return };
+        if !matches!(self.session, Session::None) && cx.keeps(Rule::OneSession) {
+            return;
+        }
         let session = cx.core.next_session();
         let mut intents = Vec::new();
-        for (&id, intent) in &mut self.intents {
+        for (&id, intent) in self.intents.iter_mut().filter(|_| cx.keeps(Rule::QueueJoinsSession)) {
             intent.join(session);
             intents.push(id);
         }
@@ -120,7 +129,7 @@ impl Peer {
     fn finish_if_idle(&mut self, cx: &mut Cx<'_>) {
         let welcome = matches!(self.consent, Consent::Yes(_) | Consent::Asking { .. });
         let Session::Active { id, finish: None, .. } = self.session else { return };
-        if !welcome && !self.intents.values().any(|intent| intent.owner == Some(id)) {
+        if !welcome && !self.intents.values().any(|intent| intent.owner == Some(id)) && cx.keeps(Rule::IdleSessionFinishes) {
             self.finish(cx);
         }
     }
@@ -148,7 +157,8 @@ impl Peer {
 
     /// A session reports the end of an intent. It counts only if the session owns it.
     pub(super) fn intent_done(&mut self, cx: &mut Cx<'_>, session: SessionId, id: IntentId, outcome: Result<Completion, IntentError>) {
-        if self.intents.get(&id).is_none_or(|intent| intent.owner != Some(session)) {
+        let owns = self.intents.get(&id).is_some_and(|intent| intent.owner == Some(session));
+        if !owns && cx.keeps(Rule::OneOwner) {
             return;
         }
         self.intents.remove(&id);
@@ -163,11 +173,18 @@ impl Peer {
             Session::Ending { .. } => self.session_over(cx),
             Session::Active { id, .. } => {
                 self.session = Session::None;
-                self.take_back(cx, id, true);
+                if cx.keeps(Rule::UnprocessedReturns) {
+                    self.take_back(cx, id, true);
+                }
                 self.drop_consent(cx);
-                if let State::Active { conn, .. } = self.state {
+                let State::Active { conn, .. } = self.state else { return };
+                if cx.keeps(Rule::GracefulGoodbye) {
                     self.enter(cx, State::Terminating { conn, deadline: cx.after(span::GOODBYE) });
                     cx.out.push(Action::TerminateGracefully { conn });
+                } else {
+                    cx.close(conn, CloseCode::Ok, "no goodbye");
+                    self.enter(cx, State::None);
+                    self.dial_or_rest(cx);
                 }
             }
         }
@@ -177,7 +194,13 @@ impl Peer {
     pub(super) fn session_ended(&mut self, cx: &mut Cx<'_>, cause: Cause) {
         match self.session {
             Session::None => {}
-            Session::Ending { .. } => self.session_over(cx),
+            Session::Ending { id, .. } => {
+                if !cx.keeps(Rule::OneLossOneAttempt) {
+                    self.charge_session(cx, cause, id, cx.now);
+                }
+                self.session_over(cx);
+            }
+            Session::Active { .. } if !cx.keeps(Rule::EndWithoutCompletion) => {}
             Session::Active { id, .. } => {
                 if let Some(conn) = self.conn() {
                     cx.close(conn, cause.close_code(), "the session ended without completion");
@@ -192,6 +215,9 @@ impl Peer {
     pub(super) fn end_session(&mut self, cx: &mut Cx<'_>, code: CloseCode) {
         if let Session::Active { id, .. } = self.session {
             self.session = Session::Ending { id, deadline: cx.after(span::ENDING) };
+            if code == CloseCode::Superseded && !cx.keeps(Rule::IntentsAreCarriedOver) {
+                self.charge_session(cx, Cause::Closed(CloseCode::Refused), id, cx.now);
+            }
             cx.out.push(Action::AbortSession { session: id, code });
         }
     }
@@ -220,7 +246,7 @@ impl Peer {
 
     /// Deadlines are extended after the machine slept, and the connection is probed.
     pub(super) fn woken(&mut self, cx: &mut Cx<'_>) {
-        let grace = cx.after(span::GRACE);
+        let grace = if cx.keeps(Rule::WakingExtends) { cx.after(span::GRACE) } else { cx.now };
         let extend = |deadline: &mut crate::Moment| *deadline = (*deadline).max(grace);
         match &mut self.state {
             State::Dialing { deadline, held, .. } => {
@@ -231,7 +257,9 @@ impl Peer {
             }
             State::Accepting { deadline, .. } | State::Terminating { deadline, .. } => extend(deadline),
             State::Active { probe, .. } => {
-                if let Session::Active { id: session, .. } = self.session {
+                if let Session::Active { id: session, .. } = self.session
+                    && cx.core.keeps(Rule::WakingProbes)
+                {
                     *probe = Some(cx.now.after_millis(span::PROBE));
                     cx.out.push(Action::Probe { session });
                 }
@@ -273,11 +301,15 @@ impl Peer {
         if let Some(background) = self.background.take() {
             cx.close(background.conn, CloseCode::ShuttingDown, REASON);
         }
-        self.settle_queued(cx, Outcome::Failed(IntentError::ShuttingDown));
+        if cx.keeps(Rule::ShutdownSettles) {
+            self.settle_queued(cx, Outcome::Failed(IntentError::ShuttingDown));
+        }
         self.drop_consent(cx);
         match self.state {
             State::Dialing { attempt, held, .. } => {
-                cx.out.push(Action::Cancel { attempt, code: CloseCode::ShuttingDown, reason: REASON });
+                if cx.keeps(Rule::ShutdownCancels) {
+                    cx.out.push(Action::Cancel { attempt, code: CloseCode::ShuttingDown, reason: REASON });
+                }
                 if let Some(held) = held {
                     cx.close(held.conn, CloseCode::ShuttingDown, REASON);
                 }
@@ -287,11 +319,11 @@ impl Peer {
                 cx.close(conn, CloseCode::ShuttingDown, REASON);
                 self.enter(cx, State::None);
             }
-            State::Active { .. } => self.end_session(cx, CloseCode::ShuttingDown),
+            State::Active { .. } if cx.keeps(Rule::ShutdownAborts) => self.end_session(cx, CloseCode::ShuttingDown),
             State::Waiting => {
                 self.enter(cx, State::None);
             }
-            State::None | State::Terminating { .. } => {}
+            State::None | State::Active { .. } | State::Terminating { .. } => {}
         }
     }
 

@@ -186,7 +186,8 @@ proptest! {
         let bytes = payload(groups * GROUP_SIZE - tail);
         let hashed = hashed(&bytes);
         let available = (have * GROUP_SIZE) as u64;
-        let partial = hashed.outboard.truncated(available + 77);
+        // Somewhere within the next group, which may be a short one.
+        let partial = hashed.outboard.truncated((available + 77).min(hashed.length - 1));
         prop_assert_eq!(partial.available(), available);
         prop_assert!(!partial.is_complete());
         let start = from.index(have * GROUP_SIZE) as u64;

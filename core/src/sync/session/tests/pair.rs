@@ -34,7 +34,7 @@ impl Random {
 enum Task {
     Ingest(BatchId, Vec<Incoming>),
     Read(ReadId, EntryId, u64),
-    Fetch(FetchId, PayloadRequest),
+    Fetch(FetchId, Box<PayloadRequest>),
 }
 
 pub(super) struct Side {
@@ -176,7 +176,7 @@ impl Pair {
             match output {
                 Output::Ingest { batch, entries } => side.tasks.push_back(Task::Ingest(batch, entries)),
                 Output::ReadPayload { read, entry, len } => side.tasks.push_back(Task::Read(read, entry, len)),
-                Output::FetchPayload { fetch, request } => side.tasks.push_back(Task::Fetch(fetch, request)),
+                Output::FetchPayload { fetch, request } => side.tasks.push_back(Task::Fetch(fetch, Box::new(request))),
                 Output::Event { intent, event } => side.events.push((intent, event)),
                 Output::IntentDone { intent, completion } => {
                     assert!(side.done.insert(intent, completion).is_none(), "an intent is done twice");
