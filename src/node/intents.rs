@@ -130,6 +130,10 @@ pub(super) fn submit(node: &Rc<Inner>, mut submission: Submission) {
         };
         return submission.settle(outcome);
     }
+    if submission.address.relays.is_empty() && node.options.relays.is_empty() {
+        let reason = "neither this node nor the peer's address names a relay".to_owned();
+        return submission.settle(Err(Error::DialFailed { reason }));
+    }
     let Some(log) = submission.log.take() else { return };
     let (id, peer, mode) = (submission.id, submission.address.id, submission.init.mode);
     let policy = convert::reconnect_policy(submission.init.reconnect.unwrap_or(node.options.reconnect), mode);
@@ -145,9 +149,6 @@ fn check(node: &Inner, address: &PeerAddress, init: &SessionInit) -> Result<(), 
     }
     if !crate::net::is_peer_id(&address.id) {
         return Err(Error::invalid_argument("peer", "the id is no Ed25519 public key"));
-    }
-    if address.relays.is_empty() && node.options.relays.is_empty() {
-        return Err(Error::DialFailed { reason: "neither this node nor the peer's address names a relay".to_owned() });
     }
     for relay in &address.relays {
         crate::net::check_relay_url(relay).map_err(|error| Error::invalid_argument("relays", error))?;
