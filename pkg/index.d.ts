@@ -77,9 +77,29 @@ export interface OpenOptions {
    * for is connected whatever the answer.
    */
   accept?: (peer: PeerId, signal: AbortSignal) => Promise<SessionInit | null> | SessionInit | null;
+  /** When to dial again, for intents that do not say otherwise. */
+  reconnect?: ReconnectPolicy;
   limits?: Limits;
   /** Aborting lets go of a node that is being opened. */
   signal?: AbortSignal;
+}
+
+/**
+ * When to dial again after a dial failed or a connection was lost: exponential backoff. A wait is cut short when the network, the page or
+ * the relay is back; a session of a minute makes up for the failures before it. What is lost while the page is hidden waits until it is
+ * visible. Failures that a new attempt cannot mend (`refused`, `unsupportedVersion`, `protocolViolation`) end the intent at once.
+ */
+export interface ReconnectPolicy {
+  /** The first wait, in milliseconds, from 1; default 500. */
+  firstDelay?: number;
+  /** Each wait is this many times the one before, from 1; default 2. */
+  factor?: number;
+  /** No wait is longer, in milliseconds, from 1; default 30 000. */
+  cap?: number;
+  /** The part of each wait that is random, 0 to 1; default 0.5. */
+  jitter?: number;
+  /** How many times in a row to try again; 0: fail at once; default: `Infinity` for live intents, 2 for those that sync once. */
+  attempts?: number;
 }
 
 /** Bounds on what peers may use of this node. */
@@ -169,6 +189,8 @@ export interface SessionInit {
   interests?: "all" | Interest[];
   /** `"once"` (default) ends when both sides have the same; `"live"` goes on until closed. */
   mode?: "live" | "once";
+  /** When to dial again; default: as the node was opened. */
+  reconnect?: ReconnectPolicy;
   /** Aborting closes the intent. */
   signal?: AbortSignal;
 }
@@ -242,6 +264,31 @@ export interface PeerInfo {
   intents: number;
   /** When the state was entered, milliseconds of the Unix epoch. */
   since: number;
+  /** While `waiting`: milliseconds until the next dial; `null`: not before the network or the page is back. */
+  retry: number | null;
+}
+
+/** The state of a node as a whole. */
+export interface NodeStatus {
+  /** The home relay, through which others reach this node. */
+  relay: RelayStatus;
+}
+
+export interface RelayStatus {
+  /** `none`: the node was opened without a relay; `denied`: the relay refuses this node. Attempts go on in either of the last two. */
+  state: "none" | "connected" | "connecting" | "denied";
+  url: string | null;
+  /** Why it is not connected, for people: what the relay said, or how the last attempt failed. */
+  reason: string | null;
+}
+
+/** What a page knows of itself and a worker has to be told. Omitted fields say nothing. */
+export interface PageState {
+  visible?: boolean;
+  /** `true`: about to be frozen; `false`: goes on. Then every connection is probed: the other side may have given up. */
+  frozen?: boolean;
+  /** Whether there is a network. `false` is not believed while the relay is connected. */
+  online?: boolean;
 }
 
 /** A change in how this node stands with a peer. */
@@ -251,7 +298,7 @@ export type PeerEvent =
   | { type: "connecting"; id: PeerId }
   | { type: "established"; id: PeerId; role: "dialer" | "acceptor" }
   /** Dials again in `retry` milliseconds; `null`: not before the network or the page is back. */
-  | { type: "waiting"; id: PeerId; retry: number | null }
+  | { type: "reconnecting"; id: PeerId; retry: number | null }
   /** Another device seems to use this node's key; `certain`: the peer said so. */
   | { type: "identityInUse"; id: PeerId; certain: boolean }
   /** `code` is the close code of the protocol, where there was one. */
@@ -319,6 +366,13 @@ export class WillowNode implements AsyncDisposable {
   peers(): Promise<PeerInfo[]>;
   /** Begins with `present` for each peer there is. */
   watchPeers(signal?: AbortSignal): AsyncIterableIterator<PeerEvent>;
+  /** Begins with the state of now; of changes in quick succession only the last is seen. */
+  watchStatus(signal?: AbortSignal): AsyncIterableIterator<NodeStatus>;
+  /**
+   * Says what the node cannot see for itself. A node in a page listens to the page's events by itself while it is open (and shuts down when
+   * the page goes away for good); one in a worker has to be told by a page. Throws `invalidArgument`; does nothing after `shutdown`.
+   */
+  notify(state: PageState): void;
   /** Closes the connection to the peer and every intent that concerns it. */
   disconnect(peer: PeerId): Promise<void>;
 

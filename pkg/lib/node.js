@@ -5,6 +5,7 @@ import { WillowError, guarded, invalid } from "./error.js";
 import { IncomingSession } from "./incoming.js";
 import { Intent } from "./intent.js";
 import { Iteration, mapped } from "./iterate.js";
+import { followPage } from "./lifecycle.js";
 import { load } from "./load.js";
 import { split } from "./options.js";
 import { bytesOf, writePayload } from "./payload.js";
@@ -22,12 +23,23 @@ export class WillowNode {
   #raw;
   #id;
   #over = false;
+  #leavePage;
 
   /** @internal Use `WillowNode.open`. */
   constructor(raw) {
     if (!(raw instanceof RawNode)) throw new WillowError("invalidArgument", "use WillowNode.open()");
     this.#raw = raw;
     this.#id = raw.id;
+    this.#leavePage = followPage(
+      (state) => {
+        try {
+          raw.notify(state);
+        } catch {
+          // The module trapped; whoever uses the node next is told so.
+        }
+      },
+      () => this.shutdown().catch(() => {}),
+    );
   }
 
   static async open(options) {
@@ -64,6 +76,18 @@ export class WillowNode {
 
   watchPeers(signal) {
     return this.#follow(() => [this.#raw.watchPeers(), checkSignal(signal)]);
+  }
+
+  watchStatus(signal) {
+    return this.#follow(() => [this.#raw.watchStatus(), checkSignal(signal)]);
+  }
+
+  notify(state) {
+    try {
+      this.#raw.notify(state);
+    } catch (thrown) {
+      throw WillowError.from(thrown);
+    }
   }
 
   disconnect(peer) {
@@ -189,6 +213,7 @@ export class WillowNode {
 
   shutdown() {
     this.#over = true;
+    this.#leavePage();
     return guarded(() => this.#raw.shutdown());
   }
 

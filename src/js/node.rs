@@ -85,6 +85,18 @@ impl RawNode {
         RawEvents::of(self.node.watch_peers())
     }
 
+    /// The state of the node, now and whenever it changes.
+    #[wasm_bindgen(js_name = watchStatus)]
+    pub fn watch_status(&self) -> RawEvents {
+        RawEvents::of(self.node.watch_status())
+    }
+
+    /// Says what the node cannot see for itself. Throws if the argument is wrong.
+    pub fn notify(&self, state: JsValue) -> Result<(), JsValue> {
+        self.node.notify(arguments::lifecycle(&state).map_err(|error| error::to_js(&error))?);
+        Ok(())
+    }
+
     /// Ends everything with a peer.
     pub fn disconnect(&self, peer: JsValue) -> Promise {
         let node = self.node.clone();

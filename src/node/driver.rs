@@ -8,15 +8,13 @@ use tokio::sync::mpsc;
 use super::{
     AcceptPolicy, NodeOptions, PeerEvent, PeerInfo, accept, connections, convert,
     inner::{Inner, Life, tell},
-    intents, sessions,
+    intents, lifecycle, sessions, status,
 };
 use crate::platform;
 
 /// Something that a handle wants done on the node's thread.
 pub(super) type Job = Box<dyn FnOnce(&Rc<Inner>) + Send>;
 
-/// A timer that fires this much too late means that the machine slept, in microseconds.
-const ASLEEP: u64 = 10_000_000;
 /// How long closing the endpoint may take.
 const CLOSING: Duration = Duration::from_secs(3);
 
@@ -56,7 +54,8 @@ impl Driver {
     /// Runs until the manager has stopped.
     pub(super) async fn run(mut self) {
         let accepting = platform::spawn_local(take_in(self.node.clone()));
-        let relays = platform::spawn_local(watch_relays(self.node.clone()));
+        let relays = platform::spawn_local(status::watch_relays(self.node.clone()));
+        let pulse = platform::spawn_local(lifecycle::watch_clocks(self.node.clone()));
         while !self.stopped {
             let deadline = self.node.manager.borrow().next_deadline().map(|(at, _reason)| at);
             let clock = self.node.clock;
@@ -74,18 +73,15 @@ impl Driver {
                         self.step(Input::Shutdown);
                     }
                 },
-                () = clock.sleep_until(deadline.unwrap_or_default()), if deadline.is_some() => self.tick(deadline.unwrap_or_default()),
+                () = clock.sleep_until(deadline.unwrap_or_default()), if deadline.is_some() => self.tick(),
             }
         }
-        drop((accepting, relays));
+        drop((accepting, relays, pulse));
         self.close().await;
     }
 
     /// A deadline has come. What happened before it counts as before it.
-    fn tick(&mut self, deadline: osier_core::Moment) {
-        if self.node.now().micros_since(deadline) > ASLEEP {
-            self.step(Input::Woken);
-        }
+    fn tick(&mut self) {
         while let Ok(input) = self.inputs.try_recv() {
             self.step(input);
         }
@@ -145,6 +141,9 @@ impl Driver {
         for watcher in self.node.incoming_watchers.borrow_mut().drain(..) {
             watcher.end(None);
         }
+        for watcher in self.node.status_watchers.borrow_mut().drain(..) {
+            watcher.end(None);
+        }
         // Slow at worst: peers that do not hear of it find out by a timeout.
         let _ = platform::timeout(CLOSING, self.node.endpoint.close()).await;
         self.jobs.close();
@@ -160,24 +159,6 @@ async fn take_in(node: Rc<Inner>) {
     }
 }
 
-/// Keeps track of the home relays until the endpoint is closed.
-async fn watch_relays(node: Rc<Inner>) {
-    let mut last = None;
-    node.endpoint
-        .watch_relays(|state| {
-            if let Some(reason) = &state.denied {
-                tracing::warn!("the relay denied access: {reason}");
-            }
-            let connected = !state.connected.is_empty();
-            node.shared.prefer_relays(&state.connected);
-            if last.replace(connected) != Some(connected) {
-                node.shared.online.send_replace(connected);
-                node.input(Input::Relay { connected });
-            }
-        })
-        .await;
-}
-
 /// News about a peer, to its intents and to whoever watches peers.
 fn emit(node: &Inner, peer: osier_core::PeerId, event: Event) {
     if let Some(event) = intents::session_event(node, event) {
@@ -188,7 +169,7 @@ fn emit(node: &Inner, peer: osier_core::PeerId, event: Event) {
         Event::Connecting => PeerEvent::Connecting { peer },
         Event::Established { role } => PeerEvent::Established { peer, role },
         Event::Disconnected { cause } => PeerEvent::Closed { peer, code: convert::code_of(cause), reason: convert::sentence(cause) },
-        Event::Reconnecting { at } => PeerEvent::Waiting { peer, retry_millis: at.map(|at| at.micros_since(now) / 1000) },
+        Event::Reconnecting { at } => PeerEvent::Reconnecting { peer, retry_millis: at.map(|at| at.micros_since(now) / 1000) },
         Event::Terminated => {
             PeerEvent::Closed { peer, code: Some(peers::CloseCode::Ok.number().into()), reason: "everything was said".to_owned() }
         }
@@ -217,6 +198,7 @@ pub(super) fn peer_infos(node: &Inner) -> Vec<PeerInfo> {
                 bytes_received: stats.bytes_received,
                 intents: info.intents,
                 since_unix_millis: unix_millis.saturating_sub(now.micros_since(info.since) / 1000),
+                retry_millis: info.next_attempt.map(|at| at.micros_since(now) / 1000),
             })
         })
         .collect()

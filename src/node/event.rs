@@ -252,8 +252,8 @@ pub enum PeerEvent {
         /// Which end of the connection this node is.
         role: Role,
     },
-    /// Waiting to dial again.
-    Waiting {
+    /// Another attempt will be made.
+    Reconnecting {
         /// This peer.
         peer: PeerId,
         /// Milliseconds until then; `None`: not before the network or the page is back.
@@ -288,6 +288,6 @@ impl Coalesce for PeerEvent {
     }
 
     fn may_be_lost(&self) -> bool {
-        matches!(self, Self::Connecting { .. } | Self::Waiting { .. })
+        matches!(self, Self::Connecting { .. } | Self::Reconnecting { .. })
     }
 }

@@ -6,13 +6,14 @@ use osier_core::{PeerId, peers::Input, wallet::PeerAddress};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Error, Events, IncomingSession, Intent, IntentSet, NodeOptions, PeerEvent, PeerInfo, SessionInit,
+    Error, Events, IncomingSession, Intent, IntentSet, Lifecycle, NodeOptions, NodeStatus, PeerEvent, PeerInfo, SessionInit,
     driver::{self, Job},
     events,
     inner::{self, Inner, Life, Shared},
     intents::{self, Submission},
+    lifecycle,
     log::SessionLog,
-    main, sessions,
+    main, sessions, status,
 };
 use crate::{net, platform};
 
@@ -91,6 +92,20 @@ impl Node {
             inner::listen(&node.peer_watchers, sender);
         });
         events
+    }
+
+    /// The state of the node: first as it is now, then whenever it changes. Intermediate states may be left out.
+    #[must_use]
+    pub fn watch_status(&self) -> Events<NodeStatus> {
+        let (sender, events) = events::channel([]);
+        self.post(move |node| status::watch(node, sender));
+        events
+    }
+
+    /// Says what the node cannot see for itself: that its page is hidden, that it was frozen, that there is no network. A page's package
+    /// says so by itself; a worker has to be told.
+    pub fn notify(&self, lifecycle: Lifecycle) {
+        self.post(move |node| lifecycle::notify(node, lifecycle));
     }
 
     /// Ends every intent with a peer and the connection with it.

@@ -17,11 +17,12 @@ use osier_core::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    Error, IncomingSession, NodeOptions, PeerEvent,
+    Error, IncomingSession, NodeOptions, NodeStatus, PeerEvent,
     accept::Questions,
     connections::Connections,
     events::{Coalesce, EventSender},
     intents::Intents,
+    lifecycle::Surroundings,
     sessions::Sessions,
     storage::Storage,
 };
@@ -97,6 +98,9 @@ pub(super) struct Inner {
     pub(super) intents: RefCell<Intents>,
     pub(super) peer_watchers: RefCell<Vec<EventSender<PeerEvent>>>,
     pub(super) incoming_watchers: RefCell<Vec<EventSender<IncomingSession>>>,
+    pub(super) status_watchers: RefCell<Vec<EventSender<NodeStatus>>>,
+    pub(super) status: RefCell<NodeStatus>,
+    pub(super) surroundings: Surroundings,
     /// Whose session it was, for the origin of entries; the latest sessions only.
     session_peers: RefCell<BTreeMap<SessionId, PeerId>>,
     next_own: Cell<u64>,
@@ -120,7 +124,6 @@ impl Inner {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { options, shared, endpoint, storage, hello, inputs, manager } = parts;
         Self {
-            options,
             shared,
             endpoint,
             storage,
@@ -135,8 +138,12 @@ impl Inner {
             intents: RefCell::default(),
             peer_watchers: RefCell::default(),
             incoming_watchers: RefCell::default(),
+            status_watchers: RefCell::default(),
+            status: RefCell::new(NodeStatus::first(&options.relays)),
+            surroundings: Surroundings::default(),
             session_peers: RefCell::default(),
             next_own: Cell::new(1),
+            options,
         }
     }
 

@@ -132,9 +132,13 @@ pub(super) fn submit(node: &Rc<Inner>, mut submission: Submission) {
         };
         return submission.settle(outcome);
     }
+    if submission.address.relays.is_empty() && node.options.relays.is_empty() {
+        let reason = "neither this node nor the peer's address names a relay".to_owned();
+        return submission.settle(Err(Error::DialFailed { reason }));
+    }
     let Some(log) = submission.log.take() else { return };
     let (id, peer, mode) = (submission.id, submission.address.id, submission.init.mode);
-    let policy = convert::reconnect_policy(submission.init.reconnect.unwrap_or(node.options.reconnect));
+    let policy = convert::reconnect_policy(submission.init.reconnect.unwrap_or(node.options.reconnect), mode);
     let relays = submission.address.relays.clone();
     node.intents.borrow_mut().all.insert(id, IntentEntry { peer, relays, selection, mode, log });
     node.input(Input::Submit { intent: id, peer, mode, policy });

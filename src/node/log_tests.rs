@@ -37,8 +37,22 @@ async fn a_late_listener_sees_what_is_true_and_an_early_one_everything() {
 fn a_new_connection_makes_the_old_areas_untrue() {
     let log = SessionLog::new();
     log.push(&SessionEvent::ReconciledAll);
-    log.push(&SessionEvent::Reconnecting { retry_millis: Some(1) });
-    assert_eq!(all(&log.events()), [SessionEvent::Reconnecting { retry_millis: Some(1) }]);
+    log.push(&SessionEvent::Reconnecting { retry_millis: None });
+    assert_eq!(all(&log.events()), [SessionEvent::Reconnecting { retry_millis: None }]);
+}
+
+#[test]
+fn a_late_listener_hears_why_reconnecting_is_needed_and_how_long_the_wait_is_by_now() {
+    let mut now = Snapshot::default();
+    let disconnected = SessionEvent::Disconnected { cause: Error::Transport { reason: "gone".to_owned() } };
+    for event in [SessionEvent::ReconciledAll, disconnected.clone(), SessionEvent::Reconnecting { retry_millis: Some(500) }] {
+        now.take_in(&event);
+    }
+    let waiting = |wait| SessionEvent::Reconnecting { retry_millis: Some(wait) };
+    assert_eq!(now.events(200).collect::<Vec<_>>(), [disconnected.clone(), waiting(300)]);
+    assert_eq!(now.events(700).collect::<Vec<_>>(), [disconnected, waiting(0)]);
+    now.take_in(&SessionEvent::Connecting);
+    assert_eq!(now.events(0).collect::<Vec<_>>(), [SessionEvent::Connecting]);
 }
 
 #[test]

@@ -82,7 +82,7 @@ test("a handler that never answers stalls nothing, and is told when nobody waits
     const owner = await harness.owner({ accept });
     const [stuck, other] = [await harness.guest(owner), await harness.guest(owner)];
     friend = other.node.id;
-    const failing = stuck.node.sync(stuck.peers[0]);
+    const failing = stuck.node.sync(stuck.peers[0], { reconnect: { attempts: 0 } });
     const live = other.node.sync(other.peers[0], { mode: "live" });
     await harness.until(live, ({ type }) => type === "reconciledAll");
     await owner.write(["a"], "meanwhile");
@@ -136,14 +136,15 @@ test("limits turn peers away with a code", async () => {
     const owner = await harness.owner({ limits: { maxSessions: 1, maxHandshakes: 16, maxTransfersPerPeer: 1 } });
     for (const name of ["a", "b", "c"]) await owner.write([name], harness.noise(200_000));
     const [first, second] = [await harness.guest(owner), await harness.guest(owner)];
+    const once = { reconnect: { attempts: 0 } };
     const live = first.node.sync(first.peers[0], { mode: "live" });
     await harness.until(live, ({ type }) => type === "reconciledAll");
-    const error = await harness.failure(second.node.sync(second.peers[0]).completed);
+    const error = await harness.failure(second.node.sync(second.peers[0], once).completed);
     // An own intent is not limited.
     const own = await owner.node.sync(second.node.address()).completed;
     const closed = await harness.fresh({ limits: { maxHandshakes: 0 } });
     await closed.online();
-    const before = await harness.failure(first.node.sync(closed.address()).completed);
+    const before = await harness.failure(first.node.sync(closed.address(), once).completed);
     return { error, own, before };
   });
   assert.deepEqual([seen.error.code, seen.before.code], ["limitExceeded", "limitExceeded"]);

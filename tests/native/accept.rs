@@ -11,8 +11,8 @@ use std::{
 use osier::{
     Error, Node, NodeOptions,
     node::{
-        AcceptHandler, AcceptPolicy, Acceptance, Access, Area, Completion, Interest, Interests, Limits, Mode, NamespaceId, PeerEvent, Role,
-        SessionEvent, SessionInit,
+        AcceptHandler, AcceptPolicy, Acceptance, Access, Area, Completion, Interest, Interests, Limits, Mode, NamespaceId, PeerEvent,
+        ReconnectPolicy, Role, SessionEvent, SessionInit,
     },
 };
 use tokio::sync::{Notify, mpsc, watch};
@@ -29,6 +29,11 @@ impl Relay {
         soon("the relay", node.online()).await.expect("online");
         node
     }
+}
+
+/// Fails instead of trying again.
+fn impatient() -> SessionInit {
+    SessionInit { reconnect: Some(ReconnectPolicy::never()), ..init(Mode::Once) }
 }
 
 /// Interest in what is below a path.
@@ -136,7 +141,7 @@ async fn a_handler_that_never_resolves_stalls_nothing_and_is_dropped() {
     for node in [&b, &c, &d] {
         share(&a, &ns, Access::Read, node).await;
     }
-    let stuck = b.sync(a.address(), init(Mode::Once));
+    let stuck = b.sync(a.address(), impatient());
     // Somebody else, and writes, go on meanwhile.
     let live = c.sync(a.address(), init(Mode::Live));
     reconciled(&live.events()).await;
@@ -152,7 +157,7 @@ async fn a_handler_that_never_resolves_stalls_nothing_and_is_dropped() {
     assert_eq!(soon("the end of the question", drops.recv()).await, Some(()));
 
     // One that is open when the node shuts down ends with it.
-    let stuck = d.sync(a.address(), init(Mode::Once));
+    let stuck = d.sync(a.address(), impatient());
     event("connecting", &stuck.events(), |event| matches!(event, SessionEvent::Connecting).then_some(())).await;
     soon("the shutdown", a.shutdown()).await;
     assert!(soon("the last intent", stuck.completed()).await.is_err());
@@ -331,7 +336,7 @@ async fn limits_turn_peers_away_with_a_code_and_spare_own_intents() {
     }
     let live = b.sync(a.address(), init(Mode::Live));
     reconciled(&live.events()).await;
-    let error = soon("one too many", c.sync(a.address(), init(Mode::Once)).completed()).await.unwrap_err();
+    let error = soon("one too many", c.sync(a.address(), impatient()).completed()).await.unwrap_err();
     assert_eq!(error.code(), "limitExceeded", "{error:?}");
     let news = c.subscribe(ns.clone(), Area::full(), None);
     assert_eq!(soon("an own intent", a.sync(c.address(), init(Mode::Once)).completed()).await, Ok(Completion::Complete));
@@ -344,7 +349,7 @@ async fn limits_turn_peers_away_with_a_code_and_spare_own_intents() {
     a.shutdown().await;
 
     let closed = relay.node_with(NodeOptions { limits: Limits { handshakes: 0, ..Limits::default() }, ..relay.options() }).await;
-    let error = soon("no handshake", b.sync(closed.address(), init(Mode::Once)).completed()).await.unwrap_err();
+    let error = soon("no handshake", b.sync(closed.address(), impatient()).completed()).await.unwrap_err();
     assert_eq!(error.code(), "limitExceeded", "{error:?}");
     for node in [closed, b, c] {
         node.shutdown().await;

@@ -9,5 +9,7 @@ mod failures;
 mod harness;
 mod hostile;
 mod intents;
+mod reconnect;
+mod relay_status;
 mod spaces;
 mod sync;

@@ -50,6 +50,8 @@ impl Reporter {
         let words = match event {
             SessionEvent::Error { error } => format!("error: {error}"),
             SessionEvent::Ended { completion } => format!("ended: {}", outcome(*completion)),
+            SessionEvent::Disconnected { cause } => format!("disconnected: {cause}"),
+            SessionEvent::Reconnecting { retry_millis: Some(wait) } => format!("reconnecting in {wait} ms"),
             SessionEvent::Progress { entries_sent, entries_received, .. } => {
                 format!("progress: {entries_sent} entries sent, {entries_received} received")
             }
@@ -90,6 +92,8 @@ fn key_to_json(key: &EntryKey) -> Value {
 fn session_fields(event: &SessionEvent) -> Value {
     match event {
         SessionEvent::Established { role } => json!({ "role": if *role == Role::Alfie { "dialer" } else { "acceptor" } }),
+        SessionEvent::Disconnected { cause } => json!({ "code": cause.code(), "message": cause.to_string() }),
+        SessionEvent::Reconnecting { retry_millis } => json!({ "retry": retry_millis }),
         SessionEvent::Overlap { namespace, .. } | SessionEvent::Reconciled { namespace, .. } => {
             json!({ "namespace": text::hex(namespace.as_bytes()) })
         }

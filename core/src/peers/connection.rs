@@ -32,12 +32,17 @@ impl Peer {
     fn wait_or_rest(&mut self, cx: &mut Cx<'_>) {
         if cx.core.running && self.has_work() {
             self.enter(cx, State::Waiting);
-            let at = self.wake_at(cx.core);
-            if cx.keeps(Rule::LossIsTold) {
-                self.emit(cx, Event::Reconnecting { at });
-            }
+            self.tell_wait(cx);
         } else {
             self.enter(cx, State::None);
+        }
+    }
+
+    /// Tell when the next dial is due, if one is waited for.
+    pub(super) fn tell_wait(&mut self, cx: &mut Cx<'_>) {
+        if matches!(self.state, State::Waiting) && cx.keeps(Rule::LossIsTold) {
+            let at = self.wake_at(cx.core);
+            self.emit(cx, Event::Reconnecting { at });
         }
     }
 

@@ -159,21 +159,12 @@ impl Manager {
                 self.with(now, out, peer, |peer, cx| peer.goodbye_over(cx, conn));
             }
             Input::ProbeAnswered { session } => self.in_session(now, out, session, |peer, _| peer.probe_answered()),
-            Input::Online => {
-                self.core.surroundings.offline = false;
-                self.cut_waits(now, out);
-            }
-            Input::Offline => self.core.surroundings.offline = true,
-            Input::Visible => {
-                self.core.surroundings.hidden = false;
-                self.cut_waits(now, out);
-            }
-            Input::Hidden => self.core.surroundings.hidden = true,
-            Input::Frozen => self.core.surroundings.frozen = true,
-            Input::Resumed => {
-                self.core.surroundings.frozen = false;
-                self.woken(now, out);
-            }
+            Input::Online => self.surround(now, out, |around| around.offline = false, Self::cut_waits),
+            Input::Offline => self.surround(now, out, |around| around.offline = true, |_, _, _| {}),
+            Input::Visible => self.surround(now, out, |around| around.hidden = false, Self::cut_waits),
+            Input::Hidden => self.surround(now, out, |around| around.hidden = true, |_, _, _| {}),
+            Input::Frozen => self.surround(now, out, |around| around.frozen = true, |_, _, _| {}),
+            Input::Resumed => self.surround(now, out, |around| around.frozen = false, Self::woken),
             Input::Woken => self.woken(now, out),
             Input::Relay { connected } => self.core.surroundings.relay = connected,
             Input::Shutdown => self.shut_down(now, out),

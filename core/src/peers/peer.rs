@@ -35,6 +35,8 @@ pub(super) mod span {
     pub(in super::super) const GRACE: u64 = 5_000;
     /// A timer this late means that the machine slept.
     pub(in super::super) const LATE: u64 = 10_000;
+    /// The same while the page is hidden, when browsers run timers once a minute.
+    pub(in super::super) const LATE_HIDDEN: u64 = 90_000;
 }
 
 /// How much longer the longer waits are.

@@ -1,9 +1,9 @@
 // What a strict TypeScript program may write, and what it may not. Checked, never run.
 import { Intent, WillowError, WillowNode, dateFromTimestamp, timestampFromDate } from "osier";
-import type { Completion, Entry, ErrorCode, IntentSet, Interest, PeerAddress, PeerEvent, SessionEvent, SessionInit, StoreEvent } from "osier";
+import type { Completion, Entry, ErrorCode, IntentSet, Interest, PeerAddress, PeerEvent, ReconnectPolicy, SessionEvent, SessionInit, StoreEvent } from "osier";
 
 export async function everyday(relays: string[], signal: AbortSignal): Promise<string> {
-  await using node: WillowNode = await WillowNode.open({ relays, storage: "memory", secretKey: "ephemeral", limits: { maxSessions: 8 }, signal });
+  await using node: WillowNode = await WillowNode.open({ relays, storage: "memory", secretKey: "ephemeral", limits: { maxSessions: 8 }, reconnect: { firstDelay: 100 }, signal });
   const user: string = await node.createUser();
   const space: string = await node.createNamespace({ kind: "owned", owner: user });
   const { entry, pruned }: { entry: Entry; pruned: number } = await node.set(space, { user, path: ["a", new Uint8Array(1)], payload: new Blob(["x"]), timestamp: new Date() });
@@ -40,6 +40,15 @@ export async function several(node: WillowNode, peers: PeerAddress[], more: Inte
   await set.addInterests(more);
   await set.close();
   return (await set.completed).map(({ peer, completion, error }) => `${peer}: ${completion?.outcome ?? error.code}`);
+}
+
+/** A worker is told what it cannot see; a page watches. */
+export async function life(node: WillowNode, policy: ReconnectPolicy): Promise<string> {
+  node.notify({ visible: false, frozen: true });
+  const intent = node.sync(node.address(), { mode: "live", reconnect: { ...policy, attempts: Infinity } });
+  for await (const { relay } of node.watchStatus()) if (relay.state === "denied") return relay.reason ?? intent.peer;
+  const waits: (number | null)[] = (await node.peers()).map(({ retry }) => retry);
+  return waits.join();
 }
 
 /** Every event is told by its type; a new one that nobody thought of would not compile. */
@@ -96,6 +105,8 @@ export async function mistakes(node: WillowNode, entry: Entry): Promise<void> {
   await node.get(entry.namespace, entry.user, "a/b");
   // @ts-expect-error: timestamps are bigints
   await node.set(entry.namespace, { user: entry.user, path: [], payload: "x", timestamp: 5 });
+  // @ts-expect-error: a policy is closed
+  node.sync(entry.user, { reconnect: { delay: 5 } });
   // @ts-expect-error: there is no such code
   if (handle(entry) === "noSuchCode") return;
   // @ts-expect-error: an entry may be absent
