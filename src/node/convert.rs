@@ -1,15 +1,15 @@
 //! From the core's names to the API's.
 
 use osier_core::{
-    Moment,
+    Mode, Moment,
     peers::{self, Cause, CloseCode, IntentError, Outcome},
     store::{EntryRef, StorageError, StoredEntry},
     wallet::{self, TicketError, WalletError},
 };
 
 use super::{
-    Access, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, Grant, ImportedSecret, Interests, NamespaceInfo, NamespaceKind,
-    PeerState, ReconnectPolicy, Retry, ShareRequest, log::IntentOutcome,
+    Access, Attempts, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, Grant, ImportedSecret, Interests, NamespaceInfo,
+    NamespaceKind, PeerState, ReconnectPolicy, Retry, ShareRequest, log::IntentOutcome,
 };
 
 pub(super) fn entry_info(entry: EntryRef<'_>) -> EntryInfo {
@@ -188,13 +188,17 @@ pub(super) fn peer_state(state: peers::ConnectionState) -> Option<PeerState> {
     }
 }
 
-pub(super) fn reconnect_policy(policy: ReconnectPolicy) -> peers::ReconnectPolicy {
+pub(super) fn reconnect_policy(policy: ReconnectPolicy, mode: Mode) -> peers::ReconnectPolicy {
     peers::ReconnectPolicy {
-        first_delay: policy.first_delay_millis.saturating_mul(1000),
-        factor: f64::from(policy.factor_percent) / 100.0,
-        cap: policy.cap_millis.saturating_mul(1000),
-        jitter: f64::from(policy.jitter_percent.min(100)) / 100.0,
-        attempts: policy.attempts,
+        first_delay: policy.first_delay_millis.max(1).saturating_mul(1000),
+        factor: policy.factor,
+        cap: policy.cap_millis.max(1).saturating_mul(1000),
+        jitter: policy.jitter,
+        attempts: match (policy.attempts, mode) {
+            (Attempts::AtMost(attempts), Mode::Once | Mode::Live) => attempts,
+            (Attempts::ByMode, Mode::Once) => Attempts::ONCE,
+            (Attempts::Unlimited, Mode::Once | Mode::Live) | (Attempts::ByMode, Mode::Live) => peers::ReconnectPolicy::UNLIMITED,
+        },
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) mod span {
     pub(in super::super) const GRACE: u64 = 5_000;
     /// A timer this late means that the machine slept.
     pub(in super::super) const LATE: u64 = 10_000;
+    /// The same while the page is hidden, when browsers run timers once a minute.
+    pub(in super::super) const LATE_HIDDEN: u64 = 90_000;
 }
 
 /// How much longer the longer waits are.
@@ -272,6 +274,8 @@ pub(super) struct Peer {
     pub(super) consent: Consent,
     pub(super) background: Option<Background>,
     pub(super) intents: BTreeMap<IntentId, Intent>,
+    /// Why there is no connection any more, while there is none.
+    pub(super) lost_by: Option<Cause>,
     /// Whether anything was told about this peer.
     pub(super) told: bool,
 }
@@ -286,6 +290,7 @@ impl Peer {
             consent: Consent::NotAsked,
             background: None,
             intents: BTreeMap::new(),
+            lost_by: None,
             told: false,
         }
     }
@@ -353,6 +358,14 @@ impl Peer {
         match self.session {
             Session::None => None,
             Session::Active { id, .. } | Session::Ending { id, .. } => Some(id),
+        }
+    }
+
+    /// The question whose yes is in use.
+    pub(super) fn accepted_by(&self) -> Option<AttemptId> {
+        match self.consent {
+            Consent::Yes(Accept::Decision(decision)) => Some(decision),
+            Consent::Yes(Accept::Everything) | Consent::NotAsked | Consent::Asking { .. } | Consent::No => None,
         }
     }
 

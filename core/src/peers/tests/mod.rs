@@ -12,4 +12,5 @@ mod reconnect;
 mod rules;
 mod simulated;
 mod table;
+mod withdrawn;
 mod world;

@@ -142,7 +142,7 @@ impl Referee {
         let (least, most) = want.wait(step, longer);
         let (peer, jitter) = (want.peer, want.policy.jitter);
         let next = turn.actions.iter().find_map(|action| match action {
-            Action::Emit { peer: it, event: Event::Reconnecting { at: Some(at), .. } } if *it == peer => Some(*at),
+            Action::Emit { peer: it, event: Event::Reconnecting { retry: Retry { at: Some(at), .. }, .. } } if *it == peer => Some(*at),
             _ => None,
         });
         if let Some(at) = next {

@@ -38,7 +38,7 @@ pub(super) struct Common {
 impl Common {
     /// The round that answers an intent that joins now.
     fn join(&mut self) -> u64 {
-        if self.started == 0 || self.told_eager {
+        if self.started == 0 || (self.told_eager && !self.wanted) {
             // The first round is still to come; or what is reconciled is kept current by the peer's live updates.
             return self.started.max(1);
         }
@@ -176,7 +176,7 @@ impl Session {
         }
         let Some(common) = self.commons.all.get_mut(&overlap) else { return };
         let Some(intent) = self.intents.matched(interest) else { return };
-        if self.intents.join(intent, overlap, || common.join()) {
+        if self.intents.join(intent, overlap, shared, || common.join()) {
             let event = SessionEvent::Overlap { namespace: shared.namespace.clone(), area: shared.area.clone() };
             self.outputs.push_back(Output::Event { intent, event });
         }

@@ -193,6 +193,12 @@ impl Session {
         }
     }
 
+    /// Whether an intent is here and not done.
+    #[must_use]
+    pub fn is_open(&self, intent: IntentId) -> bool {
+        self.intents.is_open(intent)
+    }
+
     /// Ends an intent. Nothing more is told about it, and what only it was interested in ends.
     pub fn close_intent(&mut self, intent: IntentId) {
         for interest in self.intents.remove(intent) {
