@@ -104,7 +104,7 @@ export interface SetOptions {
   user: UserId;
   path: PathLike;
   payload: string | Uint8Array | Blob;
-  /** Default: now, or just after the newest entry in its way, whichever is later. */
+  /** Default: now, or just after the newest of the user's entries at, above or below the path, whichever is later: it replaces all below. */
   timestamp?: Timestamp | Date;
   signal?: AbortSignal;
 }

@@ -6,7 +6,7 @@ import { Intent } from "./intent.js";
 import { Iteration, mapped } from "./iterate.js";
 import { followPage } from "./lifecycle.js";
 import { load } from "./load.js";
-import { writePayload } from "./payload.js";
+import { bytesOf, writePayload } from "./payload.js";
 
 /** Splits what JavaScript alone understands (signals, callbacks, the module's source) from what the module is given. */
 function split(options, argument, ...names) {
@@ -137,8 +137,9 @@ export class WillowNode {
     return guarded(async () => {
       const [own, rest] = split(options, "options", "payload", "signal");
       throwIfAborted(own.signal);
-      const writer = await this.#raw.writer(namespace, rest);
-      return writePayload(writer, own.payload, own.signal);
+      const bytes = bytesOf(own.payload);
+      if (bytes !== undefined) return this.#raw.set(namespace, rest, bytes);
+      return writePayload(await this.#raw.writer(namespace, rest), own.payload, own.signal);
     });
   }
 

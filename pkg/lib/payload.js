@@ -1,6 +1,14 @@
 import { abortable, throwIfAborted } from "./abort.js";
 import { WillowError, invalid } from "./error.js";
 
+const encoder = new TextEncoder();
+
+/** The bytes of a payload that is at hand, or undefined. */
+export function bytesOf(payload) {
+  if (typeof payload === "string") return encoder.encode(payload);
+  return payload instanceof Uint8Array ? payload : undefined;
+}
+
 /** Feeds a payload into the module's writer piece by piece and finishes it. Nothing is stored unless all of it could be read. */
 export async function writePayload(writer, payload, signal) {
   let source;
@@ -22,14 +30,8 @@ export async function writePayload(writer, payload, signal) {
 
 /** Pieces of a payload: `next()` resolves to bytes, or to undefined after the last. */
 function sourceOf(payload) {
-  if (typeof payload === "string") return pieces([new TextEncoder().encode(payload)]);
-  if (payload instanceof Uint8Array) return pieces([payload]);
   if (typeof Blob === "function" && payload instanceof Blob) return piecesOfBlob(payload);
   throw invalid("payload", "expected a string, a Uint8Array or a Blob");
-}
-
-function pieces(all) {
-  return { next: async () => all.shift(), cancel() {} };
 }
 
 function piecesOfBlob(blob) {

@@ -1,5 +1,7 @@
 //! Arguments on their way in. Whatever is wrong is an `invalidArgument` that names the argument; unknown names of options are wrong, too.
 
+use std::{cell::RefCell, collections::VecDeque, thread::LocalKey};
+
 use js_sys::{Array, Date, Object, Reflect, Uint8Array};
 use osier_core::{PeerId, willow::time};
 use serde::de::DeserializeOwned;
@@ -87,12 +89,36 @@ fn key(value: &JsValue, argument: &'static str) -> Result<[u8; 32], Error> {
     Ok(id.0)
 }
 
+/// How many ids of a kind are remembered.
+const RECENT_IDS: usize = 16;
+
+/// Ids and the points that they stand for, the latest first.
+type Recent<T> = RefCell<VecDeque<([u8; 32], T)>>;
+
+thread_local! {
+    static NAMESPACES: Recent<NamespaceId> = const { RefCell::new(VecDeque::new()) };
+    static USERS: Recent<SubspaceId> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// An id from its bytes. To find the point costs a fifth of a signature, and most calls name the same few ids.
+fn recent<T: Clone>(ids: &'static LocalKey<Recent<T>>, bytes: [u8; 32], make: impl FnOnce(&[u8; 32]) -> T) -> T {
+    ids.with_borrow_mut(|ids| {
+        if let Some((_, id)) = ids.iter().find(|(known, _)| *known == bytes) {
+            return id.clone();
+        }
+        let id = make(&bytes);
+        ids.truncate(RECENT_IDS - 1);
+        ids.push_front((bytes, id.clone()));
+        id
+    })
+}
+
 pub(super) fn namespace(value: &JsValue, argument: &'static str) -> Result<NamespaceId, Error> {
-    Ok(NamespaceId::from_bytes(&key(value, argument)?))
+    Ok(recent(&NAMESPACES, key(value, argument)?, NamespaceId::from_bytes))
 }
 
 pub(super) fn user(value: &JsValue, argument: &'static str) -> Result<SubspaceId, Error> {
-    Ok(SubspaceId::from_bytes(&key(value, argument)?))
+    Ok(recent(&USERS, key(value, argument)?, SubspaceId::from_bytes))
 }
 
 pub(super) fn peer(value: &JsValue, argument: &'static str) -> Result<PeerId, Error> {

@@ -162,16 +162,16 @@ impl RawNode {
         promise(async move { Ok(node.import_secret(&arguments::text(&secret, "secret")?).await?.to_js()) })
     }
 
-    /// Begins a write.
+    /// Writes an entry whose payload is at hand.
+    pub fn set(&self, namespace: JsValue, options: JsValue, payload: Uint8Array) -> Promise {
+        let node = self.node.clone();
+        promise(async move { Target::of(&namespace, &options)?.write(&node, payload.to_vec()).await })
+    }
+
+    /// Begins a write whose payload comes in pieces.
     pub fn writer(&self, namespace: JsValue, options: JsValue) -> Promise {
         let node = self.node.clone();
-        promise(async move {
-            let namespace = arguments::namespace(&namespace, "namespace")?;
-            let fields = Fields::of(&options, "options", &["user", "path", "timestamp"])?;
-            let (user, path) = (fields.required("user", arguments::user)?, fields.required("path", arguments::path)?);
-            let timestamp = fields.with("timestamp", arguments::timestamp)?;
-            Ok(RawWriter::new(node, Target { namespace, user, path, timestamp }))
-        })
+        promise(async move { Ok(RawWriter::new(node, Target::of(&namespace, &options)?)) })
     }
 
     /// Takes an authorised entry from elsewhere.

@@ -1,19 +1,37 @@
-//! `RawWriter`: a write whose payload comes in pieces.
+//! Writes: where they go, and `RawWriter` for a payload that comes in pieces.
 
 use std::cell::RefCell;
 
 use js_sys::{Promise, Uint8Array};
-use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
-use super::{output::ToJs, promise};
+use super::{
+    arguments::{self, Fields},
+    output::ToJs,
+    promise,
+};
 use crate::node::{Error, NamespaceId, Node, Path, SetRequest, SubspaceId};
 
 /// Where a write goes, without its payload.
 pub(super) struct Target {
-    pub(super) namespace: NamespaceId,
-    pub(super) user: SubspaceId,
-    pub(super) path: Path,
-    pub(super) timestamp: Option<u64>,
+    namespace: NamespaceId,
+    user: SubspaceId,
+    path: Path,
+    timestamp: Option<u64>,
+}
+
+impl Target {
+    pub(super) fn of(namespace: &JsValue, options: &JsValue) -> Result<Self, Error> {
+        let namespace = arguments::namespace(namespace, "namespace")?;
+        let fields = Fields::of(options, "options", &["user", "path", "timestamp"])?;
+        let (user, path) = (fields.required("user", arguments::user)?, fields.required("path", arguments::path)?);
+        Ok(Self { namespace, user, path, timestamp: fields.with("timestamp", arguments::timestamp)? })
+    }
+
+    pub(super) async fn write(self, node: &Node, payload: Vec<u8>) -> Result<JsValue, Error> {
+        let Self { namespace, user, path, timestamp } = self;
+        Ok(node.set(namespace, SetRequest { user, path, payload, timestamp }).await?.to_js())
+    }
 }
 
 /// A write in progress. Nothing is stored before `finish`; dropping or aborting it leaves no trace.
@@ -42,16 +60,15 @@ impl RawWriter {
             }
             None => Err(Error::Aborted),
         };
-        promise(async move { taken.map(|()| wasm_bindgen::JsValue::UNDEFINED) })
+        promise(async move { taken.map(|()| JsValue::UNDEFINED) })
     }
 
     /// Signs and stores the entry.
     pub fn finish(&self) -> Promise {
         let (node, pending) = (self.node.clone(), self.pending.take());
         promise(async move {
-            let (Target { namespace, user, path, timestamp }, payload) = pending.ok_or(Error::Aborted)?;
-            let outcome = node.set(namespace, SetRequest { user, path, payload, timestamp }).await?;
-            Ok(outcome.to_js())
+            let (target, payload) = pending.ok_or(Error::Aborted)?;
+            target.write(&node, payload).await
         })
     }
 

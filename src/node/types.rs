@@ -52,7 +52,7 @@ pub struct SetRequest {
     pub path: Path,
     /// The whole payload.
     pub payload: Vec<u8>,
-    /// TAI microseconds. `None`: now, or one more than the newest entry in its way.
+    /// TAI microseconds. `None`: now, or one more than the newest entry in its way (at, above or below the path), whichever is later.
     pub timestamp: Option<u64>,
 }
 

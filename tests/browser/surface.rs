@@ -80,7 +80,7 @@ async fn an_entry_goes_in_and_comes_out_as_plain_data() {
     let owner = Owner::new().await;
     let Owner { node, user, space } = &owner;
     let binary: JsValue = [JsValue::from("bytes"), Uint8Array::from([0xff, 0].as_slice()).into()].iter().collect::<Array>().into();
-    let stamp: JsValue = BigInt::from(1_234_567_890_123_456_u64).into();
+    let stamp: JsValue = BigInt::from(765_432_109_876_543_u64).into();
     let written =
         owner.set(object(&[("user", user.as_str().into()), ("path", binary.clone()), ("timestamp", stamp.clone())]), b"hello").await;
     assert_eq!(field(&written, "pruned"), 0);
@@ -99,6 +99,9 @@ async fn an_entry_goes_in_and_comes_out_as_plain_data() {
     let part = ok(node.payload(key, object(&[("offset", 1.into()), ("length", 3.into())]))).await;
     assert_eq!(part.unchecked_into::<Uint8Array>().to_vec(), b"ell");
     assert!(ok(node.get(space.as_str().into(), user.as_str().into(), strings(&["nothing"]))).await.is_undefined());
+
+    let at_once = ok(node.set(space.as_str().into(), owner.target(&["at once"]), Uint8Array::from(b"abc".as_slice()))).await;
+    assert_eq!(field(&field(&at_once, "entry"), "available"), 3);
 
     let entries = node.entries(space.as_str().into(), none(), object(&[("order", "descending".into()), ("limit", 1.into())]));
     assert_eq!(text(&next(&entries).await, "digest"), text(&entry, "digest"));
@@ -231,6 +234,7 @@ async fn wrong_arguments_are_named_and_change_nothing() {
         node.writer(space.as_str().into(), options)
     };
     assert_eq!(refused(node.writer("xyz".into(), owner.target(&["a"]))).await, invalid("namespace"));
+    assert_eq!(refused(node.set("xyz".into(), owner.target(&["a"]), Uint8Array::new_with_length(1))).await, invalid("namespace"));
     assert_eq!(refused(with("user", 5.into())).await, invalid("user"));
     assert_eq!(refused(with("path", "a/b".into())).await, invalid("path"));
     assert_eq!(refused(with("path", strings(&["x".repeat(4097).as_str()]))).await, invalid("path"));

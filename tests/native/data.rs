@@ -57,6 +57,20 @@ async fn a_write_never_loses_to_a_clock_but_an_older_one_is_obsolete() {
 }
 
 #[tokio::test]
+async fn a_write_replaces_all_below_it_though_they_came_in_the_same_tick_of_the_clock() {
+    let node = offline().await;
+    let (user, ns) = space(&node).await;
+    let ahead = tai_now() + 60_000_000;
+    for name in ["a/b", "a/c", "ab"] {
+        node.set(ns.clone(), request(&user, name, b"1", Some(ahead))).await.unwrap();
+    }
+    let parent = node.set(ns.clone(), request(&user, "a", b"2", None)).await.unwrap();
+    assert_eq!((parent.entry.timestamp, parent.pruned), (ahead + 1, 2));
+    assert_eq!(contents(&node, &ns).await.len(), 2);
+    node.shutdown().await;
+}
+
+#[tokio::test]
 async fn what_must_not_be_written_is_not() {
     let node = offline().await;
     let (user, ns) = space(&node).await;

@@ -5,7 +5,7 @@ use willow25::prelude::{NamespaceId, Path, SubspaceId, Timestamp};
 use super::{
     Store,
     events::ProgressId,
-    index::{Index, Run},
+    index::{Index, Piece, Run},
     key::{Bounds, Cursor, path_key},
     row::{EntryRef, Probe},
 };
@@ -29,13 +29,21 @@ impl Store {
         (held.stored.subspace_bytes() == subspace.as_bytes() && held.stored.key() == &*key).then(|| EntryRef::new(held))
     }
 
-    /// The greatest timestamp among the entries that a new entry at this path must be newer than: those of this subspace at the path
-    /// or a prefix of it. An entry with a greater timestamp is not obsolete.
+    /// The greatest timestamp among the entries of this subspace in the way of this path: at it, above it or below it. A new entry with a
+    /// greater one is not obsolete, and replaces all below. O(log n), and a look at each block of what lies below.
     #[must_use]
     pub fn newest_in_way(&self, namespace: &NamespaceId, subspace: &SubspaceId, path: &Path) -> Option<Timestamp> {
-        // The deepest is the newest: else it would have been pruned by the one above.
-        let deepest = self.index(namespace)?.deepest(subspace.as_bytes(), &path_key(path))?;
-        Some(deepest.stored.timestamp())
+        let (index, subspace, key) = (self.index(namespace)?, subspace.as_bytes(), path_key(path));
+        // The deepest at or above the path is the newest of those: else it would have been pruned by the one above.
+        let mut newest = index.deepest(subspace, &key).map(|held| held.stored.micros());
+        let below = Run { start: index.find(Probe::at(subspace, &key)), end: index.find(Probe::below(subspace, &key)) };
+        index.visit(below, &Bounds::until(u64::MAX), |piece| {
+            newest = newest.max(Some(match piece {
+                Piece::Block(block) => block.newest,
+                Piece::Row(row) => row.stored.micros(),
+            }));
+        });
+        newest.map(Timestamp::from)
     }
 
     /// The entries within the bounds, by subspace and path.

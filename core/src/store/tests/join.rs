@@ -44,6 +44,7 @@ fn newer_entries_prune_what_lies_below_their_path_and_nothing_else() {
     assert_eq!(store.newest_in_way(&namespace(2), author.id(), &path(&["any", "where"])), Some(9.into()));
     assert_eq!(store.newest_in_way(&namespace(2), other.id(), &path(&["a", "b"])), Some(1.into()));
     assert_eq!(store.newest_in_way(&namespace(2), other.id(), &path(&["b"])), None);
+    assert_eq!(store.newest_in_way(&namespace(2), other.id(), &path(&[])), Some(1.into()));
 }
 
 #[test]

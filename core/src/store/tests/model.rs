@@ -321,7 +321,8 @@ proptest! {
             let same = |entry: &Entry| entry.subspace_id() == subspace;
             let here = run.model.0.iter().find(|(entry, _)| same(entry) && entry.path() == path).cloned();
             prop_assert_eq!(run.store.get(&namespace(2), subspace, path).map(|entry| (entry.entry(), entry.available())), here);
-            let in_way = run.model.0.iter().filter(|(entry, _)| same(entry) && entry.path().is_prefix_of(path)).map(|(entry, _)| entry.timestamp()).max();
+            let on_line = |entry: &Entry| entry.path().is_prefix_of(path) || path.is_prefix_of(entry.path());
+            let in_way = run.model.0.iter().filter(|(entry, _)| same(entry) && on_line(entry)).map(|(entry, _)| entry.timestamp()).max();
             prop_assert_eq!(run.store.newest_in_way(&namespace(2), subspace, path), in_way);
         }
     }
