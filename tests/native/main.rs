@@ -7,5 +7,6 @@ mod data;
 mod failures;
 mod harness;
 mod hostile;
+mod mistakes;
 mod spaces;
 mod sync;
