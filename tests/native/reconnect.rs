@@ -209,7 +209,10 @@ async fn reconnect_believes_in_no_network_only_without_a_relay() {
     let address = relay.address;
     relay.stop().await;
     event("the relay is gone", &status, |status| (status.relay.state == RelayState::Connecting).then_some(())).await;
-    event("a wait without a timer", &events, |event| matches!(event, SessionEvent::Reconnecting { retry, .. } if retry.millis.is_none()).then_some(())).await;
+    event("a wait without a timer", &events, |event| {
+        matches!(event, SessionEvent::Reconnecting { retry, .. } if retry.millis.is_none()).then_some(())
+    })
+    .await;
     // A relay that is back says that there is a network.
     let relay = Relay::start_at(address).await;
     event("the next attempt", &events, |event| matches!(event, SessionEvent::Connecting).then_some(())).await;

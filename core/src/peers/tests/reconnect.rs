@@ -39,16 +39,23 @@ fn reconnect_waits_are_random_in_part() {
 
 #[test]
 fn reconnect_attempts_start_again_only_after_a_minute_of_session() {
-    for (millis, survives) in [(59_000, false), (60_000, true)] {
+    for (millis, ends_well, survives) in [(59_000, false, false), (60_000, false, true), (59_000, true, false), (60_000, true, true)] {
         let mut bench = Bench::new(GREATER);
         bench.submit(1, Mode::Live, ReconnectPolicy { attempts: 1, ..ReconnectPolicy::ALWAYS });
         bench.fail(Cause::Unreachable);
         bench.wait_for(Reason::Backoff);
         bench.establish(1, hello(1));
         bench.pass(millis);
-        bench.lose(1, Cause::Lost);
-        bench.end(Cause::Lost);
-        assert_eq!(bench.outcome(1).is_none(), survives);
+        if ends_well {
+            bench.complete();
+            bench.put(Input::Terminated { conn: ConnId(1) });
+            bench.wait_for(Reason::Backoff);
+            bench.fail(Cause::Unreachable);
+        } else {
+            bench.lose(1, Cause::Lost);
+            bench.end(Cause::Lost);
+        }
+        assert_eq!(bench.outcome(1).is_none(), survives, "{millis} {ends_well}");
     }
 }
 
@@ -260,23 +267,6 @@ fn a_probe_without_answer_is_a_loss() {
 }
 
 #[test]
-fn reconnect_attempts_start_again_also_after_a_session_that_ended_well() {
-    for (millis, survives) in [(59_000, false), (60_000, true)] {
-        let mut bench = Bench::new(GREATER);
-        bench.submit(1, Mode::Live, ReconnectPolicy { attempts: 1, ..ReconnectPolicy::ALWAYS });
-        bench.fail(Cause::Unreachable);
-        bench.wait_for(Reason::Backoff);
-        bench.establish(1, hello(1));
-        bench.pass(millis);
-        bench.complete();
-        bench.put(Input::Terminated { conn: ConnId(1) });
-        bench.wait_for(Reason::Backoff);
-        bench.fail(Cause::Unreachable);
-        assert_eq!(bench.outcome(1).is_none(), survives);
-    }
-}
-
-#[test]
 fn reconnect_does_not_go_on_for_ever_when_every_session_is_closed_as_duplicate() {
     let duplicate = Cause::Closed(CloseCode::Duplicate);
     let mut bench = Bench::new(GREATER);
@@ -322,7 +312,6 @@ tests![
     reconnect_a_hasty_intent_does_not_spend_the_attempts_of_a_patient_one,
     waking_extends_deadlines_and_probes,
     a_probe_without_answer_is_a_loss,
-    reconnect_attempts_start_again_also_after_a_session_that_ended_well,
     reconnect_does_not_go_on_for_ever_when_every_session_is_closed_as_duplicate,
     waking_probes_a_connection_whose_session_has_yet_to_start,
 ];

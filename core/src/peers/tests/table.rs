@@ -149,3 +149,19 @@ fn every_state_and_input() {
     assert_eq!(rows + silent, 15 * 34);
     assert!(table == include_str!("table.txt"), "the table is now:\n{table}");
 }
+
+#[test]
+fn no_match_of_the_machine_has_an_arm_that_catches_all() {
+    let sources = [
+        include_str!("../code.rs"),
+        include_str!("../connection.rs"),
+        include_str!("../deadlines.rs"),
+        include_str!("../manager.rs"),
+        include_str!("../peer.rs"),
+        include_str!("../rule.rs"),
+        include_str!("../session.rs"),
+    ];
+    for source in sources {
+        assert_eq!(source.lines().find(|line| line.trim_start().starts_with("_ =>")), None);
+    }
+}

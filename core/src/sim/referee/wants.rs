@@ -3,7 +3,7 @@
 use super::{Referee, Turn, Verdict, must};
 use crate::{
     IntentId, Mode, Moment, PeerId, SessionId,
-    peers::{Action, Cause, CloseCode, Event, Outcome, ReconnectPolicy},
+    peers::{Action, Cause, CloseCode, Event, Outcome, ReconnectPolicy, Retry},
 };
 
 /// An unsettled intent.
