@@ -4,6 +4,7 @@ use osier_core::Role;
 use willow25::prelude::{Area, NamespaceId, SubspaceId};
 
 use super::*;
+use crate::node::Retry;
 
 fn all(events: &Events<SessionEvent>) -> Vec<SessionEvent> {
     std::iter::from_fn(|| events.try_next()).collect()

@@ -32,7 +32,7 @@ impl Peer {
     fn wait_or_rest(&mut self, cx: &mut Cx<'_>, cause: Cause) {
         let waits = cx.core.running && self.has_work();
         self.enter(cx, if waits { State::Waiting } else { State::None });
-        self.lost_by = Some(cause);
+        self.lost_by = waits.then_some(cause);
         self.tell_wait(cx);
     }
 

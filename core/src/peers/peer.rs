@@ -274,7 +274,7 @@ pub(super) struct Peer {
     pub(super) consent: Consent,
     pub(super) background: Option<Background>,
     pub(super) intents: BTreeMap<IntentId, Intent>,
-    /// Why there is no connection any more, while there is none.
+    /// Why there is no connection, while waiting for one.
     pub(super) lost_by: Option<Cause>,
     /// Whether anything was told about this peer.
     pub(super) told: bool,
@@ -305,7 +305,7 @@ impl Peer {
     }
 
     pub(super) fn enter(&mut self, cx: &Cx<'_>, state: State) -> State {
-        self.since = cx.now;
+        (self.since, self.lost_by) = (cx.now, None);
         std::mem::replace(&mut self.state, state)
     }
 
