@@ -27,6 +27,7 @@ pub use rule::Rule;
 pub use situation::{INPUTS, SITUATIONS};
 pub use types::{
     Accept, AcceptPolicy, Action, AttemptId, Completion, Config, ConnId, ConnectionState, Event, Input, Limits, Outcome, PeerInfo, Reason,
+    Retry,
 };
 
 #[cfg(test)]

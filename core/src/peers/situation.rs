@@ -1,7 +1,7 @@
 //! Which row of the table an input reaches: for simulations, which tell what they have covered.
 
 use super::{
-    Input, Manager,
+    Accept, Input, Manager,
     code::Cause,
     peer::{Consent, Peer, Session, State},
 };
@@ -32,7 +32,7 @@ pub const SITUATIONS: [&str; 20] = [
 ];
 
 /// Names of the inputs, as in the table.
-pub const INPUTS: [&str; 34] = [
+pub const INPUTS: [&str; 35] = [
     "submit",
     "close the intent",
     "disconnect",
@@ -67,6 +67,7 @@ pub const INPUTS: [&str; 34] = [
     "relay",
     "shutdown",
     "tick",
+    "yes taken back",
 ];
 
 impl Peer {
@@ -113,7 +114,7 @@ impl Manager {
             Input::Submit { peer, .. } => (self.peers.get(&peer), 0),
             Input::CloseIntent { intent } => (which(&|peer| peer.intents.contains_key(&intent)), 1),
             Input::Disconnect { peer } => (self.peers.get(&peer), 2),
-            Input::Incoming { .. } => return Vec::new(),
+            Input::Incoming { .. } | Input::Identified { .. } => return Vec::new(),
             Input::HelloRead { peer, generation, .. } => {
                 let peer = self.peers.get(&peer);
                 let known = peer.and_then(|peer| match peer.state {
@@ -126,6 +127,9 @@ impl Manager {
             Input::Decided { decision, accept } => {
                 let asked = |peer: &Peer| matches!(peer.consent, Consent::Asking { decision: open, .. } if open == decision);
                 (which(&asked), 6 - usize::from(accept))
+            }
+            Input::AcceptWithdrawn { decision } => {
+                (which(&|peer| matches!(peer.consent, Consent::Yes(Accept::Decision(used)) if used == decision)), 34)
             }
             Input::Established { attempt, .. } => (which(&|peer| peer.attempt() == Some(attempt)), 7),
             Input::AttemptFailed { attempt, cause } => {

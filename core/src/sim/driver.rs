@@ -155,7 +155,7 @@ fn manager(number: usize, plan: &NodePlan, options: &Options, started_at: u64, r
     instance[..8].copy_from_slice(&started_at.to_be_bytes());
     instance[8..].copy_from_slice(&random.next().to_be_bytes());
     let accept = if plan.handler.is_some() { AcceptPolicy::AskHandler } else { AcceptPolicy::Everyone };
-    let limits = plan.room.map_or_else(Limits::default, |room| Limits { handshakes: room + 1, sessions: room });
+    let limits = plan.room.map_or_else(Limits::default, |room| Limits { handshakes: room + 1, sessions: room, ..Limits::default() });
     let config = Config { me: id_of(number), instance, seed: random.next(), accept, limits };
     let referee = Referee::new(&config);
     (options.manager(config), referee)

@@ -49,6 +49,8 @@ impl Referee {
             Input::Shutdown => self.expect_shutdown(turn),
             Input::Disconnect { .. }
             | Input::Incoming { .. }
+            | Input::Identified { .. }
+            | Input::AcceptWithdrawn { .. }
             | Input::HelloRead { .. }
             | Input::PeerFinished { .. }
             | Input::SessionProgress { .. }
@@ -202,7 +204,7 @@ impl Referee {
             Action::Cancel { code, .. } => *code == CloseCode::Failed,
             _ => false,
         };
-        let slept = self.overdue_by(turn.now, 10_000);
+        let slept = self.slept(turn.now);
         if slept {
             self.expect_probes(turn)?;
         }

@@ -92,7 +92,7 @@ impl Referee {
                 probed.for_each(|seen| seen.probe = None);
             }
             Input::Tick => {
-                if self.overdue_by(now, 10_000) {
+                if self.slept(now) {
                     self.woken = now;
                 }
                 self.pass(now);
@@ -109,7 +109,12 @@ impl Referee {
                 self.shutdown.get_or_insert(now);
                 self.greeting.clear();
             }
-            Input::CloseIntent { .. } | Input::Disconnect { .. } | Input::PeerFinished { .. } | Input::IntentDone { .. } => {}
+            Input::CloseIntent { .. }
+            | Input::Disconnect { .. }
+            | Input::Identified { .. }
+            | Input::AcceptWithdrawn { .. }
+            | Input::PeerFinished { .. }
+            | Input::IntentDone { .. } => {}
         }
     }
 

@@ -37,7 +37,12 @@ impl Referee {
         must(late.is_none(), || format!("{} takes too long", late.map_or("", |(what, ..)| what)))
     }
 
-    /// Whether a deadline has passed so long ago that the machine must have slept.
+    /// Whether a deadline has passed so long ago that the machine must have slept. The timers of a hidden page are late by nature.
+    pub(super) fn slept(&self, now: Moment) -> bool {
+        self.overdue_by(now, if self.hidden { 90_000 } else { 10_000 })
+    }
+
+    /// Whether a deadline has passed so many milliseconds ago.
     pub(super) fn overdue_by(&self, now: Moment, millis: u64) -> bool {
         let due = |since: Moment, wait: u64| since.after_millis(wait).max(self.woken.after_millis(5_000));
         let earliest = self.waits().map(|(_, since, wait)| due(since, wait)).min();

@@ -3,7 +3,7 @@
 use super::{Referee, Turn, Verdict, must};
 use crate::{
     IntentId, Mode, Moment, PeerId, SessionId,
-    peers::{Action, Cause, CloseCode, Event, Outcome, ReconnectPolicy},
+    peers::{Action, Cause, CloseCode, Event, Outcome, ReconnectPolicy, Retry},
 };
 
 /// An unsettled intent.
@@ -146,7 +146,7 @@ impl Referee {
         let (least, most) = want.wait(step, longer);
         let (peer, jitter) = (want.peer, want.policy.jitter);
         let next = turn.actions.iter().find_map(|action| match action {
-            Action::Emit { peer: it, event: Event::Reconnecting { at: Some(at), .. } } if *it == peer => Some(*at),
+            Action::Emit { peer: it, event: Event::Reconnecting { retry: Retry { at: Some(at), .. }, .. } } if *it == peer => Some(*at),
             _ => None,
         });
         if let Some(at) = next {
