@@ -245,10 +245,14 @@ impl Referee {
     }
 
     fn expect_dials(&self, turn: Turn<'_>) -> Verdict {
-        let still_offline = self.offline && !matches!(turn.input, Input::Online);
+        let still_away = match turn.input {
+            Input::Online => false,
+            Input::Visible => self.offline,
+            _ => self.offline || self.hidden,
+        };
         let mut waiting = self.wants.values().filter(|want| want.owner.is_none()).map(|want| (want.peer, self.seen(want.peer)));
         let dials = |(peer, seen): (PeerId, Seen)| !seen.is_idle() || seen.ending.is_some() || seen.firm || turn.dials(peer);
-        must(still_offline || waiting.all(dials), || "waits are cut short".into())
+        must(still_away || waiting.all(dials), || "waits are cut short".into())
     }
 
     fn expect_shutdown(&self, turn: Turn<'_>) -> Verdict {

@@ -98,8 +98,10 @@ impl Referee {
     }
 
     fn charge(&mut self, turn: Turn<'_>, id: IntentId, cause: Cause) -> Verdict {
-        let closed = turn.has(|action| *action == Action::Settle { intent: id, outcome: Outcome::Closed });
-        let Some(want) = self.wants.get(&id).filter(|_| !closed) else { return Ok(()) };
+        // Closed, or done after all: that is why its dial was given up.
+        let over =
+            |action: &Action| matches!(action, Action::Settle { intent, outcome: Outcome::Closed | Outcome::Done(_) } if *intent == id);
+        let Some(want) = self.wants.get(&id).filter(|_| !turn.has(over)) else { return Ok(()) };
         let seen = self.seen(want.peer);
         let Some(want) = self.wants.get_mut(&id) else { return Ok(()) };
         let own = seen.dial.is_some() && seen.held.is_none();

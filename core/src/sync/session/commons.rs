@@ -136,6 +136,15 @@ impl Commons {
         Some(common)
     }
 
+    /// These roots of an overlap were dropped on both sides, and what was told of eagerness is forgotten.
+    fn begin_again(&mut self, overlap: OverlapId, dropped: &[RootId]) {
+        let Some(common) = self.all.get_mut(&overlap) else { return };
+        common.running.retain(|root, _| !dropped.contains(root));
+        common.wanted |= !dropped.is_empty();
+        self.eager_changed |= std::mem::take(&mut common.peer_eager);
+        common.told_eager = false;
+    }
+
     fn has_namespace(&self, namespace: &NamespaceId) -> bool {
         self.all.values().any(|common| common.scope.namespace == *namespace)
     }
@@ -148,6 +157,7 @@ impl Session {
             match event {
                 OverlapEvent::Matched { overlap, interest, shared } => self.matched(overlap, interest, &shared, store),
                 OverlapEvent::Ended { overlap } => self.ended(overlap, store),
+                OverlapEvent::PairEnded { overlap, own, peer } => self.pair_ended(overlap, (own, peer)),
                 OverlapEvent::NothingInCommon { interest } => self.intents.nothing_in_common(interest),
                 OverlapEvent::Awkward { interest } => self.interest_unsupported(interest, false),
                 OverlapEvent::PeerLimit { interest } => self.interest_unsupported(interest, true),
@@ -204,6 +214,13 @@ impl Session {
         }
         self.intents.lost(overlap);
         self.overlap.release(overlap);
+    }
+
+    /// A pair of capabilities is gone, and the overlap goes on here. At the peer it may have ended, or ended and begun anew: so both sides
+    /// drop what was started in the name of that pair, start again, and tell again where they are eager.
+    fn pair_ended(&mut self, overlap: OverlapId, pair: (u64, u64)) {
+        let dropped = self.reconciler.end_pair(overlap, pair, &mut self.reads);
+        self.commons.begin_again(overlap, &dropped);
     }
 
     /// Takes note of what the reconciler did.
