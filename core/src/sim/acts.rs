@@ -25,6 +25,12 @@ impl World {
             }
             Act::Close { node, intent } => self.tell(node, Input::CloseIntent { intent: IntentId(intent) }),
             Act::Disconnect { node, peer } => self.tell(node, Input::Disconnect { peer: id_of(peer) }),
+            Act::Withdraw { node, any } => {
+                let questions: Vec<_> = self.nodes[node].questions.iter().copied().collect();
+                if let Some(&decision) = questions.get(any as usize % questions.len().max(1)) {
+                    self.tell(node, Input::AcceptWithdrawn { decision });
+                }
+            }
             Act::Write { node, item } => {
                 if self.is_awake(node) {
                     self.write(node, Write::Own(item));
@@ -128,7 +134,7 @@ impl World {
             self.input(node, Input::Resumed);
         }
         for happening in std::mem::take(&mut self.nodes[node].backlog) {
-            self.schedule(self.now, happening);
+            self.happen(happening);
         }
     }
 

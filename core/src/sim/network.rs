@@ -29,6 +29,8 @@ pub(super) enum Packet {
     Accepted,
     /// There will be no handshake.
     Refused,
+    /// The handshake is done for the acceptor, too.
+    Linked,
     Hello(Box<Hello>),
     /// Bytes of the session stream, its end, and the news that the end has arrived.
     Data(Vec<u8>),
@@ -48,7 +50,7 @@ impl Packet {
     /// Packets of the same lane keep their order.
     fn lane(&self) -> u64 {
         match self {
-            Self::Initial | Self::Accepted | Self::Refused | Self::Hello(_) | Self::Data(_) | Self::Fin => 0,
+            Self::Initial | Self::Accepted | Self::Refused | Self::Linked | Self::Hello(_) | Self::Data(_) | Self::Fin => 0,
             Self::FinAck => 1,
             Self::Room(_) => 2,
             Self::Bye => 3,
@@ -250,6 +252,7 @@ impl World {
                 }
             }
             Packet::Refused => self.end(index, side, Cause::RefusedBeforeHandshake),
+            Packet::Linked => self.identified(index),
             Packet::Hello(hello) => self.hello_arrived(index, side, &hello),
             Packet::Data(bytes) => {
                 end.inbox.push_back(bytes);
@@ -364,13 +367,13 @@ impl World {
         self.end(index, side, Cause::Lost);
     }
 
-    /// What waited for the end of a partition is sent again.
+    /// What waited for the end of a partition arrives, before anything that was sent later.
     pub(super) fn release(&mut self) {
         for index in 0..self.conns.len() {
             let [a, b] = self.conns[index].nodes;
             if !self.blocked(a, b) {
                 for (side, packet) in std::mem::take(&mut self.conns[index].stalled) {
-                    self.send(index, 1 - side, packet);
+                    self.arrive(index, side, packet);
                 }
             }
         }

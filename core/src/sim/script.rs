@@ -96,6 +96,13 @@ pub enum Act {
         /// With whom.
         peer: usize,
     },
+    /// A user takes back the yes to a peer that was accepted.
+    Withdraw {
+        /// Whose user.
+        node: usize,
+        /// Which of the questions that were asked and are of use.
+        any: u64,
+    },
     /// A user writes.
     Write {
         /// Where.
@@ -366,7 +373,8 @@ impl Writer<'_> {
             66..=72 => Act::Freeze { node, millis, told: self.random.percent(50) },
             73..=75 => Act::Busy { node, millis },
             76..=78 => Act::Stall { node, millis },
-            79..=80 => Act::Disconnect { node: a, peer: b },
+            79 => Act::Disconnect { node: a, peer: b },
+            80 => Act::Withdraw { node, any: self.random.below(100) },
             81..=88 => Act::Reload { node, millis: millis / 4, keep: self.random.percent(60), polite: self.random.percent(40) },
             89..=91 => {
                 if self.random.percent(30) {

@@ -117,7 +117,8 @@ impl Referee {
             return Ok(());
         }
         let wanted = self.wants_of(peer).next().is_some();
-        let room = self.peers.values().filter(|seen| seen.occupies()).count() < self.limits.sessions;
+        let others = self.peers.iter().filter(|(other, seen)| **other != peer && seen.occupies()).count();
+        let room = others < self.limits.sessions;
         if wanted {
             must(turn.establishes(conn), || "own intents accept, whatever else".into())
         } else if !room {

@@ -124,7 +124,7 @@ impl Referee {
                 return Ok(());
             }
             Cost::Nothing => {
-                if turn.now.micros_since(*want.free_since.get_or_insert(turn.now)) > 50_000_000 || seen.held.is_some() {
+                if turn.now.micros_since(*want.free_since.get_or_insert(turn.now)) > 50_000_000 || seen.held.is_some() || seen.firm {
                     want.alone = false;
                     return Ok(());
                 }
@@ -133,7 +133,7 @@ impl Referee {
             }
             Cost::Attempt | Cost::Longer => {
                 let over = want.policy.attempts != ReconnectPolicy::UNLIMITED && want.failures >= want.policy.attempts;
-                let ends = settled || lost;
+                let ends = settled || want.owner.is_some();
                 must(if over { ends } else { !settled }, || {
                     format!("{id:?} has {} of {} attempts left", want.failures, want.policy.attempts)
                 })?;
