@@ -134,7 +134,10 @@ impl World {
             self.input(node, Input::Resumed);
         }
         for happening in std::mem::take(&mut self.nodes[node].backlog) {
-            self.happen(happening);
+            match happening {
+                Happening::Packet { conn, side, packet } => self.deliver(conn, side, packet),
+                other => self.happen(other),
+            }
         }
     }
 

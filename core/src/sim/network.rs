@@ -198,7 +198,7 @@ impl World {
     /// A packet is where it was sent to.
     pub(super) fn arrive(&mut self, index: usize, side: usize, packet: Packet) {
         let conn = &self.conns[index];
-        let ([a, b], node) = (conn.nodes, conn.nodes[side]);
+        let [a, b] = conn.nodes;
         if conn.dead {
             return;
         }
@@ -208,6 +208,12 @@ impl World {
             }
             return;
         }
+        self.deliver(index, side, packet);
+    }
+
+    /// A packet has reached a node, whatever that is doing.
+    pub(super) fn deliver(&mut self, index: usize, side: usize, packet: Packet) {
+        let node = self.conns[index].nodes[side];
         if matches!(packet, Packet::Initial) {
             self.conns[index].lives[1] = self.nodes[node].life;
         }
