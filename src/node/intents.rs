@@ -126,7 +126,7 @@ pub(super) fn submit(node: &Rc<Inner>, mut submission: Submission) {
     }
     let selection = convert::selection(&submission.init.interests);
     if !can_read_any(node, &selection) {
-        let outcome = match submission.init.interests {
+        let outcome = match &submission.init.interests {
             Interests::Some(named) if !named.is_empty() => Err(not_readable("any of the interests")),
             Interests::All | Interests::Some(_) => Ok(Completion::NothingInCommon),
         };
