@@ -35,7 +35,7 @@ cargo xtask COMMAND
   demo --headless       two browser pages and a native peer sync this repository; the last line is one JSON object
   test [FILTER…]        every layer; with filters only tests whose names contain one
   layers                check which module may use which
-  bench                 measures against their baselines; the last line is one JSON object";
+  bench [MEASURE…]      measures against their baselines, all or those named (P1, …); the last line is one JSON object";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
