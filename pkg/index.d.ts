@@ -335,7 +335,7 @@ export class WillowNode implements AsyncDisposable {
   watchStatus(signal?: AbortSignal): AsyncIterableIterator<NodeStatus>;
   /**
    * Says what the node cannot see for itself. A node in a page listens to the page's events by itself while it is open (and shuts down when
-   * the page goes away for good); one in a worker has to be told by a page. Throws `invalidArgument`; does nothing after `shutdown`.
+   * the page goes away for good); one in a worker has to be told by a page. Throws `invalidArgument`, and `shuttingDown` after `shutdown`.
    */
   notify(state: PageState): void;
   /** Closes the connection to the peer and every intent that concerns it. */
