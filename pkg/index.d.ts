@@ -68,6 +68,15 @@ export interface OpenOptions {
   secretKey?: Uint8Array | "ephemeral";
   /** Where the WebAssembly module comes from; default: the file beside the package's script. */
   wasm?: WebAssembly.Module | BufferSource | Response | URL | string;
+  /**
+   * Who may connect: called with the id of each peer that does, and not again when that peer merely replaces a lost connection. Without it
+   * everyone may, with interest in everything held here, as long as they stay. Return what this node is interested in (the default
+   * `mode` here is `"live"`: as long as the peer stays; `reconnect` has no effect; aborting the `signal` takes the yes back), or null to refuse:
+   * the peer then sees the code `refused`. Whoever throws, rejects or returns something else refuses, too. After 5 s without an answer the peer is
+   * turned away and may try again. `signal` aborts when nobody waits for the answer any more. A peer that an intent of this node waits
+   * for is connected whatever the answer.
+   */
+  accept?: (peer: PeerId, signal: AbortSignal) => Promise<SessionInit | null> | SessionInit | null;
   /** When to dial again, for intents that do not say otherwise. */
   reconnect?: ReconnectPolicy;
   limits?: Limits;
@@ -93,9 +102,19 @@ export interface ReconnectPolicy {
   attempts?: number;
 }
 
+/** Bounds on what peers may use of this node. */
 export interface Limits {
-  /** Concurrent sessions, default 256. More are closed with the code `limitExceeded`. */
+  /** Incoming connections whose handshake is not finished, default 64. Who is one too many sees the code `limitExceeded`, and may try again later. */
+  maxHandshakes?: number;
+  /** Those among them that are of one peer, default 4: the oldest gives way and sees `limitExceeded`. */
+  maxHandshakesPerPeer?: number;
+  /**
+   * Peers that are being decided on or have a session when another one connects, default 256. Who is one too many sees `limitExceeded`.
+   * Intents of this node are not limited, nor are the peers that they wait for. One peer never has more than one session.
+   */
   maxSessions?: number;
+  /** Payloads that are fetched from one peer at the same time, default 8, at least 1. The others wait. */
+  maxTransfersPerPeer?: number;
   /** How far in the future a timestamp may lie, in milliseconds; default 10 minutes. Later ones are refused, written here or received. */
   maxFuture?: number;
 }
@@ -186,10 +205,13 @@ export interface Completion {
 export type SessionEvent =
   | { type: "connecting" }
   | { type: "established"; role: "dialer" | "acceptor" }
-  /** The connection, or the attempt at one, failed. */
-  | { type: "disconnected"; cause: WillowError }
-  /** Another attempt begins in `retry` milliseconds; `null`: not before the network or the page is back. */
-  | { type: "reconnecting"; retry: number | null }
+  /** The connection, or the attempt at one, failed; the rest as in `reconnecting`, `attempt` being `null` if no other one follows. */
+  | { type: "disconnected"; cause: WillowError; retry: number | null; attempt: number | null; limit: number | null }
+  /**
+   * Another attempt begins in `retry` milliseconds; `null`: not before the network or the page is back. It is the `attempt`-th in a row,
+   * of `limit`; `null`: of any number. `cause` is why there is no connection.
+   */
+  | { type: "reconnecting"; cause: WillowError; retry: number | null; attempt: number; limit: number | null }
   | { type: "overlap"; namespace: NamespaceId; area: Area }
   | { type: "reconciled"; namespace: NamespaceId; area: Area }
   | { type: "reconciledAll" }
@@ -200,6 +222,24 @@ export type SessionEvent =
   | { type: "payload"; entry: EntryKey; received: number; total: number }
   | { type: "ended"; completion: Completion }
   | { type: "error"; error: WillowError };
+
+/** How one intent of a set ended. */
+export type IntentOutcome =
+  | { peer: PeerId; completion: Completion; error?: undefined }
+  | { peer: PeerId; error: WillowError; completion?: undefined };
+
+/** Intents with several peers, for the same. Each settles by itself. */
+export interface IntentSet extends AsyncIterable<SessionEvent & { peer: PeerId }> {
+  /** In the order of the peers. */
+  readonly intents: readonly Intent[];
+  /** How each of them ended, in the order of the peers, once all have. Never rejects. */
+  readonly completed: Promise<IntentOutcome[]>;
+  /** Adds interests to all of them; rejects with the first error, after every intent that could take the interests did. */
+  addInterests(interests: Interest[]): Promise<void>;
+  close(): Promise<void>;
+  /** The events of all, as they come. Begins with what is true now; ends when every intent has said `ended` or `error`. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<SessionEvent & { peer: PeerId }>;
+}
 
 export type Origin = "local" | "peer" | "import";
 
@@ -383,6 +423,8 @@ export class WillowNode implements AsyncDisposable {
 
   /** Starts to sync; the handle exists at once. A string names a peer that was met before or is behind the same relays. */
   sync(peer: PeerAddress | PeerId, init?: SessionInit): Intent;
+  /** The same with several peers at once. Throws `invalidArgument` if `peers` is no array; all else shows in the intents. */
+  syncAll(peers: readonly (PeerAddress | PeerId)[], init?: SessionInit): IntentSet;
   /** Sessions that peers open; begins with those that run now. */
   incoming(signal?: AbortSignal): AsyncIterableIterator<IncomingSession>;
   /** Ends every session and intent. Idempotent. */
@@ -396,6 +438,12 @@ export class Intent implements AsyncIterable<SessionEvent> {
   readonly peer: PeerId;
   /** Settles exactly once. Never an unhandled rejection. */
   readonly completed: Promise<Completion>;
+  /**
+   * Adds interests to a running intent; an intent in `"all"` has them already. Resolves when its session knows of them, or will from its
+   * beginning; a once-intent is not complete before they are reconciled, too. Rejects with `invalidArgument`, with `notAuthorised` if nothing here
+   * may read one of them, and with `closed` if the intent has ended. Nothing is changed then, and the intent goes on.
+   */
+  addInterests(interests: Interest[]): Promise<void>;
   close(): Promise<void>;
   /** Begins with what is true now; the last item is `ended` or `error`. Leaving the loop ends the iteration, not the intent. */
   [Symbol.asyncIterator](): AsyncIterableIterator<SessionEvent>;

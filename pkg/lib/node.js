@@ -1,27 +1,15 @@
 import { RawNode } from "../generated/osier.js";
 import { abortable, checkSignal, throwIfAborted } from "./abort.js";
+import { acceptHandler } from "./accept.js";
 import { WillowError, guarded, invalid } from "./error.js";
 import { IncomingSession } from "./incoming.js";
 import { Intent } from "./intent.js";
 import { Iteration, mapped } from "./iterate.js";
 import { followPage } from "./lifecycle.js";
 import { load } from "./load.js";
+import { split } from "./options.js";
 import { bytesOf, writePayload } from "./payload.js";
-
-/** Splits what JavaScript alone understands (signals, callbacks, the module's source) from what the module is given. */
-function split(options, argument, ...names) {
-  if (options === undefined) return [{}, {}];
-  if (options === null || typeof options !== "object") throw invalid(argument, "expected an object");
-  const rest = { ...options };
-  const own = {};
-  for (const name of names) {
-    if (rest[name] !== undefined) own[name] = rest[name];
-    delete rest[name];
-  }
-  for (const name of Object.keys(rest)) if (rest[name] === undefined) delete rest[name];
-  own.signal = checkSignal(own.signal);
-  return [own, rest];
-}
+import { intentSet } from "./set.js";
 
 /** What `get`, `entries` and `set` return names a payload; so does anything with the same three fields. */
 function keyOf(entry) {
@@ -56,10 +44,11 @@ export class WillowNode {
 
   static async open(options) {
     return guarded(async () => {
-      const [own, rest] = split(options, "options", "signal", "wasm");
+      const [own, rest] = split(options, "options", "accept", "signal", "wasm");
+      const accept = acceptHandler(own.accept);
       throwIfAborted(own.signal);
       await abortable(own.signal, load(own.wasm));
-      const opening = RawNode.open(rest);
+      const opening = RawNode.open(rest, accept);
       const raw = await abortable(own.signal, opening, () => opening.then((late) => late.shutdown(), () => {}));
       return new WillowNode(raw);
     });
@@ -213,6 +202,12 @@ export class WillowNode {
     }
   }
 
+  /** One intent per peer, for the same. Throws only if `peers` is no array. */
+  syncAll(peers, init) {
+    if (!Array.isArray(peers)) throw invalid("peers", "expected an array of peers");
+    return intentSet(peers.map((peer) => this.sync(peer, init)));
+  }
+
   incoming(signal) {
     return this.#follow(() => [mapped(this.#raw.incoming(), (raw) => new IncomingSession(raw)), checkSignal(signal)]);
   }
@@ -242,6 +237,7 @@ function failed(peer, error) {
   return {
     peer,
     completed: () => Promise.reject(error),
+    addInterests: () => Promise.reject(new WillowError("closed", "the intent has failed")),
     close() {},
     events() {
       const items = [{ type: "error", error }];

@@ -78,6 +78,11 @@ pub(super) fn count(value: &JsValue, argument: &'static str) -> Result<u64, Erro
     number.map(|number| number as u64).ok_or_else(|| Error::invalid_argument(argument, "expected a whole number from 0 on"))
 }
 
+/// A [`count`] of things in memory.
+fn size(value: &JsValue, argument: &'static str) -> Result<usize, Error> {
+    Ok(usize::try_from(count(value, argument)?).unwrap_or(usize::MAX))
+}
+
 pub(super) fn bytes(value: &JsValue, argument: &'static str) -> Result<Vec<u8>, Error> {
     let array = value.dyn_ref::<Uint8Array>().ok_or_else(|| Error::invalid_argument(argument, "expected a Uint8Array"))?;
     Ok(array.to_vec())
@@ -238,9 +243,17 @@ pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
         ..NodeOptions::default()
     };
     if let Some(limits) = fields.raw("limits")? {
-        let fields = Fields::of(&limits, "limits", &["maxSessions", "maxFuture"])?;
-        if let Some(sessions) = fields.with("maxSessions", count)? {
-            options.limits = Limits { sessions: usize::try_from(sessions).unwrap_or(usize::MAX), ..options.limits };
+        let fields =
+            Fields::of(&limits, "limits", &["maxHandshakes", "maxHandshakesPerPeer", "maxSessions", "maxTransfersPerPeer", "maxFuture"])?;
+        let Limits { handshakes, handshakes_per_peer, sessions, payloads_per_session } = options.limits;
+        options.limits = Limits {
+            handshakes: fields.with("maxHandshakes", size)?.unwrap_or(handshakes),
+            handshakes_per_peer: fields.with("maxHandshakesPerPeer", size)?.unwrap_or(handshakes_per_peer),
+            sessions: fields.with("maxSessions", size)?.unwrap_or(sessions),
+            payloads_per_session: fields.with("maxTransfersPerPeer", size)?.unwrap_or(payloads_per_session),
+        };
+        if options.limits.payloads_per_session == 0 {
+            return Err(Error::invalid_argument("maxTransfersPerPeer", "expected a whole number from 1 on"));
         }
         if let Some(millis) = fields.with("maxFuture", count)? {
             options.max_future_micros = millis.saturating_mul(1000);
@@ -257,11 +270,12 @@ fn secret_key(value: &JsValue, argument: &'static str) -> Result<Option<[u8; 32]
     bytes(value, argument).map_err(|_| expected())?.try_into().map(Some).map_err(|_| expected())
 }
 
-/// What `WillowNode.sync` takes, but for the signal.
-pub(super) fn session_init(value: &JsValue) -> Result<SessionInit, Error> {
+/// What `WillowNode.sync` takes and an accept handler answers, but for the signal. Their default modes differ.
+pub(super) fn session_init(value: &JsValue, default_mode: Mode) -> Result<SessionInit, Error> {
     let fields = Fields::of(value, "init", &["interests", "mode", "reconnect"])?;
     let mode = match fields.with("mode", text)?.as_deref() {
-        None | Some("once") => Mode::Once,
+        None => default_mode,
+        Some("once") => Mode::Once,
         Some("live") => Mode::Live,
         Some(_) => return Err(Error::invalid_argument("mode", "expected \"live\" or \"once\"")),
     };
@@ -318,8 +332,15 @@ fn interests(value: &JsValue, argument: &'static str) -> Result<Interests, Error
     if value.as_string().as_deref() == Some("all") {
         return Ok(Interests::All);
     }
-    let array = value.dyn_ref::<Array>().ok_or_else(|| Error::invalid_argument(argument, "expected \"all\" or an array of interests"))?;
-    array.iter().map(|item| interest(&item, argument)).collect::<Result<_, _>>().map(Interests::Some)
+    if !Array::is_array(value) {
+        return Err(Error::invalid_argument(argument, "expected \"all\" or an array of interests"));
+    }
+    interest_list(value, argument).map(Interests::Some)
+}
+
+pub(super) fn interest_list(value: &JsValue, argument: &'static str) -> Result<Vec<Interest>, Error> {
+    let array = value.dyn_ref::<Array>().ok_or_else(|| Error::invalid_argument(argument, "expected an array of interests"))?;
+    array.iter().map(|item| interest(&item, argument)).collect()
 }
 
 fn interest(value: &JsValue, argument: &'static str) -> Result<Interest, Error> {

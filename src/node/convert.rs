@@ -1,7 +1,7 @@
 //! From the core's names to the API's.
 
 use osier_core::{
-    Mode,
+    Mode, Moment,
     peers::{self, Cause, CloseCode, IntentError, Outcome, Reason},
     store::{EntryRef, StorageError, StoredEntry},
     wallet::{self, TicketError, WalletError},
@@ -9,7 +9,7 @@ use osier_core::{
 
 use super::{
     Access, Attempts, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, Grant, ImportedSecret, Interests, NamespaceInfo,
-    NamespaceKind, PeerState, ReconnectPolicy, ShareRequest, log::IntentOutcome,
+    NamespaceKind, PeerState, ReconnectPolicy, Retry, ShareRequest, log::IntentOutcome,
 };
 
 pub(super) fn entry_info(entry: EntryRef<'_>) -> EntryInfo {
@@ -183,6 +183,11 @@ pub(super) fn code_of(cause: Cause) -> Option<u64> {
         Cause::RefusedBeforeHandshake | Cause::Unreachable | Cause::Lost | Cause::LocallyClosed => None,
         Cause::NoCommonVersion | Cause::Deadline(_) | Cause::Violation(_) | Cause::Failed(_) => Some(cause.close_code().number().into()),
     }
+}
+
+/// The next attempt, seen from now.
+pub(super) fn retry(retry: peers::Retry, now: Moment) -> Retry {
+    Retry { millis: retry.at.map(|at| at.micros_since(now) / 1000), attempt: retry.attempt, limit: retry.limit }
 }
 
 /// `None`: there is no connection and none is tried.

@@ -6,7 +6,7 @@ use osier_core::peers::{self, Action, Config, Event, Input};
 use tokio::sync::mpsc;
 
 use super::{
-    AcceptPolicy, NodeOptions, PeerEvent, PeerInfo, connections, convert,
+    AcceptPolicy, NodeOptions, PeerEvent, PeerInfo, accept, connections, convert,
     inner::{Inner, Life, tell},
     intents, lifecycle, sessions, status,
 };
@@ -40,9 +40,13 @@ pub(super) fn manager_config(options: &NodeOptions, me: osier_core::PeerId) -> C
         seed: u64::from_be_bytes(platform::random()),
         accept: match options.accept {
             AcceptPolicy::All => peers::AcceptPolicy::Everyone,
-            AcceptPolicy::None => peers::AcceptPolicy::AskHandler,
+            AcceptPolicy::None | AcceptPolicy::Ask(_) => peers::AcceptPolicy::AskHandler,
         },
-        limits: peers::Limits { handshakes: options.limits.handshakes, sessions: options.limits.sessions },
+        limits: peers::Limits {
+            handshakes: options.limits.handshakes,
+            per_peer: options.limits.handshakes_per_peer,
+            sessions: options.limits.sessions,
+        },
     }
 }
 
@@ -53,7 +57,7 @@ impl Driver {
 
     /// Runs until the manager has stopped.
     pub(super) async fn run(mut self) {
-        let accepting = platform::spawn_local(accept(self.node.clone()));
+        let accepting = platform::spawn_local(take_in(self.node.clone()));
         let relays = platform::spawn_local(status::watch_relays(self.node.clone()));
         let pulse = platform::spawn_local(lifecycle::watch_clocks(self.node.clone()));
         while !self.stopped {
@@ -107,16 +111,15 @@ impl Driver {
             Action::Cancel { attempt, code, reason } => connections::cancel(node, attempt, code, reason),
             Action::Refuse { conn } => connections::refuse(node, conn),
             Action::ReadHello { conn } => connections::read_hello(node, conn),
-            // Asked only when nobody is accepted but those whom an own intent waits for.
-            Action::AskHandler { decision, .. } => node.input(Input::Decided { decision, accept: false }),
-            Action::ForgetDecision { .. } => {}
+            Action::AskHandler { decision, peer, .. } => accept::ask(node, decision, peer),
+            Action::ForgetDecision { decision } => accept::forget(node, decision),
             Action::Establish { attempt, conn, generation, .. } => connections::establish(node, attempt, conn, generation),
             Action::Close { conn, code, reason } => connections::close(node, conn, code, reason),
             Action::StartSession { session, conn, peer, accept, intents, .. } => {
-                sessions::start(node, session, conn, peer, accept.is_some(), &intents);
+                sessions::start(node, session, conn, peer, accept, &intents);
             }
             Action::HandOver { session, intent } => sessions::hand_over(node, session, intent),
-            Action::AddAccept { session, .. } => sessions::add_accept(node, session),
+            Action::AddAccept { session, accept } => sessions::add_accept(node, session, accept),
             Action::DropAccept { session } => sessions::drop_accept(node, session),
             Action::WithdrawIntent { session, intent } => sessions::withdraw(node, session, intent),
             Action::FinishSession { session } => sessions::finish(node, session),
@@ -135,7 +138,7 @@ impl Driver {
         self.node.storage.settled().await;
         // Tasks and entries hold the node, and the node them: undo that.
         let connections = self.node.connections.take();
-        drop((connections, self.node.sessions.take()));
+        drop((connections, self.node.sessions.take(), self.node.questions.take()));
         for watcher in self.node.peer_watchers.borrow_mut().drain(..) {
             watcher.end(None);
         }
@@ -154,7 +157,7 @@ impl Driver {
 }
 
 /// Takes in connections until the endpoint is closed.
-async fn accept(node: Rc<Inner>) {
+async fn take_in(node: Rc<Inner>) {
     while let Some(arrival) = node.endpoint.accept().await {
         connections::arrived(&node, arrival);
     }
@@ -169,8 +172,8 @@ fn emit(node: &Inner, peer: osier_core::PeerId, event: Event) {
     let event = match event {
         Event::Connecting => PeerEvent::Connecting { peer },
         Event::Established { role } => PeerEvent::Established { peer, role },
-        Event::Disconnected { cause } => PeerEvent::Closed { peer, code: convert::code_of(cause), reason: convert::sentence(cause) },
-        Event::Reconnecting { at } => PeerEvent::Reconnecting { peer, retry_millis: at.map(|at| at.micros_since(now) / 1000) },
+        Event::Disconnected { cause, .. } => PeerEvent::Closed { peer, code: convert::code_of(cause), reason: convert::sentence(cause) },
+        Event::Reconnecting { retry, .. } => PeerEvent::Reconnecting { peer, retry_millis: convert::retry(retry, now).millis },
         Event::Terminated => {
             PeerEvent::Closed { peer, code: Some(peers::CloseCode::Ok.number().into()), reason: "everything was said".to_owned() }
         }

@@ -1,6 +1,6 @@
 //! What a node tells its user while it runs.
 
-use osier_core::{PeerId, Role};
+use osier_core::{PeerId, Role, sync};
 use willow25::prelude::{Area, NamespaceId};
 
 use super::{EntryInfo, EntryKey, Error, PeerInfo, events::Coalesce};
@@ -18,6 +18,24 @@ pub enum Completion {
     Closed,
 }
 
+/// The next attempt at a connection with a peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retry {
+    /// Milliseconds until then; `None`: not before the network or the page is back.
+    pub millis: Option<u64>,
+    /// Which attempt in a row it is, from 1.
+    pub attempt: u32,
+    /// After how many attempts in a row the intent fails; `None`: never.
+    pub limit: Option<u32>,
+}
+
+impl Retry {
+    /// As it stands so many milliseconds later.
+    pub(super) fn after(self, millis: u64) -> Self {
+        Self { millis: self.millis.map(|wait| wait.saturating_sub(millis)), ..self }
+    }
+}
+
 /// What happens to an intent. The last item is [`SessionEvent::Ended`] or [`SessionEvent::Error`].
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
@@ -33,11 +51,15 @@ pub enum SessionEvent {
     Disconnected {
         /// Why.
         cause: Error,
+        /// The next attempt; `None`: there is none, or a connection of the peer's takes its place at once.
+        retry: Option<Retry>,
     },
     /// Another attempt will be made.
     Reconnecting {
-        /// Milliseconds until then; `None`: not before the network or the page is back.
-        retry_millis: Option<u64>,
+        /// Why there is no connection.
+        cause: Error,
+        /// The next attempt.
+        retry: Retry,
     },
     /// The peer shares an interest.
     Overlap {
@@ -119,6 +141,24 @@ impl SessionEvent {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Ended { .. } | Self::Error { .. })
+    }
+}
+
+impl From<sync::SessionEvent> for SessionEvent {
+    fn from(event: sync::SessionEvent) -> Self {
+        match event {
+            sync::SessionEvent::Overlap { namespace, area } => Self::Overlap { namespace, area },
+            sync::SessionEvent::Reconciled { namespace, area } => Self::Reconciled { namespace, area },
+            sync::SessionEvent::ReconciledAll => Self::ReconciledAll,
+            sync::SessionEvent::NothingInCommon => Self::NothingInCommon,
+            sync::SessionEvent::Unsupported { namespace, .. } => Self::Unsupported { namespace },
+            sync::SessionEvent::Progress { sent, received, entries_sent, entries_received } => {
+                Self::Progress { sent, received, entries_sent, entries_received }
+            }
+            sync::SessionEvent::Payload { namespace, subspace, path, received, total, .. } => {
+                Self::Payload { entry: EntryKey { namespace, subspace, path }, received, total }
+            }
+        }
     }
 }
 

@@ -6,10 +6,10 @@ use osier_core::{PeerId, peers::Input, wallet::PeerAddress};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Error, Events, IncomingSession, Intent, Lifecycle, NodeOptions, NodeStatus, PeerEvent, PeerInfo, SessionInit,
+    Error, Events, IncomingSession, Intent, IntentSet, Lifecycle, NodeOptions, NodeStatus, PeerEvent, PeerInfo, SessionInit,
     driver::{self, Job},
     events,
-    inner::{Inner, Life, Shared},
+    inner::{self, Inner, Life, Shared},
     intents::{self, Submission},
     lifecycle,
     log::SessionLog,
@@ -89,7 +89,7 @@ impl Node {
             for info in driver::peer_infos(node) {
                 sender.push(PeerEvent::Present(info));
             }
-            node.peer_watchers.borrow_mut().push(sender);
+            inner::listen(&node.peer_watchers, sender);
         });
         events
     }
@@ -132,6 +132,12 @@ impl Node {
         intent
     }
 
+    /// Syncs with several peers, for the same. Nothing joins the intents: each settles by itself.
+    #[must_use = "dropping the handles closes the intents; `detach` lets them run"]
+    pub fn sync_all(&self, peers: impl IntoIterator<Item = PeerAddress>, init: &SessionInit) -> IntentSet {
+        IntentSet::new(peers.into_iter().map(|peer| self.sync(peer, init.clone())).collect())
+    }
+
     /// Accepted sessions: first those running, then every new one. Not listening changes nothing.
     #[must_use]
     pub fn incoming(&self) -> Events<IncomingSession> {
@@ -140,7 +146,7 @@ impl Node {
             for session in sessions::incoming(node) {
                 sender.push(session);
             }
-            node.incoming_watchers.borrow_mut().push(sender);
+            inner::listen(&node.incoming_watchers, sender);
         });
         events
     }

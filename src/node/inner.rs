@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     Error, IncomingSession, NodeOptions, NodeStatus, PeerEvent,
+    accept::Questions,
     connections::Connections,
     events::{Coalesce, EventSender},
     intents::Intents,
@@ -92,6 +93,7 @@ pub(super) struct Inner {
     /// Stepped by the driver alone.
     pub(super) manager: RefCell<Manager>,
     pub(super) connections: RefCell<Connections>,
+    pub(super) questions: RefCell<Questions>,
     pub(super) sessions: RefCell<Sessions>,
     pub(super) intents: RefCell<Intents>,
     pub(super) peer_watchers: RefCell<Vec<EventSender<PeerEvent>>>,
@@ -131,6 +133,7 @@ impl Inner {
             wallet: RefCell::new(Wallet::new()),
             clock: Clock::start(),
             connections: RefCell::default(),
+            questions: RefCell::default(),
             sessions: RefCell::default(),
             intents: RefCell::default(),
             peer_watchers: RefCell::default(),
@@ -181,6 +184,13 @@ impl Inner {
     pub(super) fn check_running(&self) -> Result<(), Error> {
         if self.shared.is_running() { Ok(()) } else { Err(Error::ShuttingDown) }
     }
+}
+
+/// Adds a listener, and forgets those that do not listen any more.
+pub(super) fn listen<T>(watchers: &RefCell<Vec<EventSender<T>>>, watcher: EventSender<T>) {
+    let mut watchers = watchers.borrow_mut();
+    watchers.retain(|watcher| !watcher.is_abandoned());
+    watchers.push(watcher);
 }
 
 /// Tells everyone who listens, and forgets who does not any more.

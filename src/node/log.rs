@@ -55,9 +55,8 @@ impl Snapshot {
             | SessionEvent::Unsupported { .. }
             | SessionEvent::ReconciledAll
             | SessionEvent::NothingInCommon => {
-                if !self.areas.contains(event) {
-                    self.areas.push(event.clone());
-                }
+                self.areas.retain(|known| known != event && !makes_untrue(event, known));
+                self.areas.push(event.clone());
             }
             SessionEvent::Progress { .. } => self.progress = Some(event.clone()),
             SessionEvent::Payload { .. } => {}
@@ -68,12 +67,26 @@ impl Snapshot {
     /// `passed`: milliseconds since the last connection event; a wait that it tells of is shorter by now.
     fn events(&self, passed: u64) -> impl Iterator<Item = SessionEvent> + '_ {
         let connection = self.connection.iter().cloned().map(move |event| match event {
-            SessionEvent::Reconnecting { retry_millis: Some(wait) } => {
-                SessionEvent::Reconnecting { retry_millis: Some(wait.saturating_sub(passed)) }
+            SessionEvent::Disconnected { cause, retry } => {
+                SessionEvent::Disconnected { cause, retry: retry.map(|retry| retry.after(passed)) }
             }
+            SessionEvent::Reconnecting { cause, retry } => SessionEvent::Reconnecting { cause, retry: retry.after(passed) },
             other => other,
         });
         connection.chain(self.areas.iter().chain(&self.progress).cloned())
+    }
+}
+
+/// Whether `older` is no longer true once `event` is: a new overlap is yet to be reconciled.
+fn makes_untrue(event: &SessionEvent, older: &SessionEvent) -> bool {
+    match (event, older) {
+        (SessionEvent::Overlap { .. }, SessionEvent::ReconciledAll | SessionEvent::NothingInCommon)
+        | (SessionEvent::ReconciledAll, SessionEvent::NothingInCommon)
+        | (SessionEvent::NothingInCommon, SessionEvent::ReconciledAll) => true,
+        (SessionEvent::Overlap { namespace, area }, SessionEvent::Reconciled { namespace: of, area: known }) => {
+            (namespace, area) == (of, known)
+        }
+        _ => false,
     }
 }
 
@@ -125,7 +138,10 @@ impl SessionLog {
         let (sender, events) = events::channel(state.now.events(passed));
         match &state.now.last {
             Some(last) => sender.end(Some(last.clone())),
-            None => state.listeners.push(sender),
+            None => {
+                state.listeners.retain(|listener| !listener.is_abandoned());
+                state.listeners.push(sender);
+            }
         }
         events
     }

@@ -4,6 +4,7 @@
 //! one task per session, and the store. Nothing here decides anything about the protocol: rules live in `osier_core`, transport in
 //! [`crate::net`].
 
+mod accept;
 mod connections;
 mod convert;
 mod data;
@@ -20,17 +21,20 @@ mod lifecycle;
 mod log;
 mod main;
 mod options;
+mod serve;
 mod session;
 mod sessions;
+mod set;
 mod spaces;
 mod status;
 mod storage;
 mod transfer;
 mod types;
 
+pub use accept::{AcceptHandler, Acceptance};
 pub use entries::Entries;
 pub use error::{ERROR_CODES, Error};
-pub use event::{Completion, Origin, PeerEvent, ProgressId, SessionEvent, StoreEvent};
+pub use event::{Completion, Origin, PeerEvent, ProgressId, Retry, SessionEvent, StoreEvent};
 pub use events::Events;
 pub use handle::Node;
 pub use intent::{IncomingSession, Intent};
@@ -38,6 +42,7 @@ pub use lifecycle::Lifecycle;
 pub use options::{AcceptPolicy, Attempts, Interest, Interests, Limits, NodeOptions, ReconnectPolicy, SessionInit};
 pub use osier_core::wallet::PeerAddress;
 pub use osier_core::{IntentId, Mode, PeerId, Role, SessionId};
+pub use set::{IntentSet, MergedEvents};
 pub use status::{NodeStatus, RelayState, RelayStatus};
 pub use types::*;
 pub use willow25::prelude::{Area, NamespaceId, Path, SubspaceId};

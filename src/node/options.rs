@@ -1,6 +1,8 @@
 //! What a node is opened with.
 
 use osier_core::Mode;
+
+use super::AcceptHandler;
 use willow25::prelude::{Area, NamespaceId};
 
 /// How to open a node. `Default` is an ephemeral identity without a relay.
@@ -34,29 +36,35 @@ impl Default for NodeOptions {
 }
 
 /// Who may connect to this node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum AcceptPolicy {
     /// Everyone, with interest in everything held here, as long as the peer stays. What they get is decided by capabilities alone.
     #[default]
     All,
     /// Nobody, except peers that an own intent waits for.
     None,
+    /// Whom a handler accepts, with the interests that it says.
+    Ask(AcceptHandler),
 }
 
 /// Bounds on what peers may use of this node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Connections whose handshake is not finished.
+    /// Incoming connections whose handshake is not finished. More are refused before it; whoever dials sees
+    /// [`Error::LimitExceeded`](super::Error::LimitExceeded), and may try again later.
     pub handshakes: usize,
-    /// Sessions at the same time, with all peers together.
+    /// Those among them that are of one peer: the oldest gives way.
+    pub handshakes_per_peer: usize,
+    /// Peers that are being decided on or have a session, when another one connects: that one sees `LimitExceeded`, too. Own intents
+    /// are not limited, nor are the peers that they wait for. One peer never has more than one session.
     pub sessions: usize,
-    /// Payload transfers at the same time, per session and direction.
+    /// Payloads that are fetched at the same time from one peer. The others wait.
     pub payloads_per_session: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { handshakes: 64, sessions: 256, payloads_per_session: 8 }
+        Self { handshakes: 64, handshakes_per_peer: 4, sessions: 256, payloads_per_session: 8 }
     }
 }
 

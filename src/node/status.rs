@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{
     events::{Coalesce, EventSender},
-    inner::{Inner, tell},
+    inner::{Inner, listen, tell},
     lifecycle,
 };
 use crate::net::HomeRelay;
@@ -78,7 +78,7 @@ impl RelayStatus {
 /// Lets someone watch, from now on.
 pub(super) fn watch(node: &Inner, watcher: EventSender<NodeStatus>) {
     watcher.push(node.status.borrow().clone());
-    node.status_watchers.borrow_mut().push(watcher);
+    listen(&node.status_watchers, watcher);
 }
 
 /// Keeps track of the home relays until the endpoint is closed.

@@ -24,7 +24,7 @@ fn invalid(argument: &str) -> (String, Option<String>) {
 }
 
 async fn open() -> RawNode {
-    let opened = ok(RawNode::open(object(&[("relays", strings(&[&relay()])), ("storage", "memory".into())]))).await;
+    let opened = ok(RawNode::open(object(&[("relays", strings(&[&relay()])), ("storage", "memory".into())]), None)).await;
     RawNode::try_from_js_value(opened).expect("a node")
 }
 
@@ -220,7 +220,7 @@ async fn wrong_options_are_named() {
         (object(&[("secretKey", Uint8Array::new_with_length(31).into())]), "secretKey"),
         (object(&[("limits", object(&[("maxSessions", (-1).into())]))]), "maxSessions"),
     ] {
-        assert_eq!(refused(RawNode::open(options)).await, invalid(argument));
+        assert_eq!(refused(RawNode::open(options, None)).await, invalid(argument));
     }
 }
 

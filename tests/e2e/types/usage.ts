@@ -1,6 +1,6 @@
 // What a strict TypeScript program may write, and what it may not. Checked, never run.
 import { Intent, WillowError, WillowNode, dateFromTimestamp, timestampFromDate } from "osier";
-import type { Completion, Entry, ErrorCode, PeerAddress, PeerEvent, ReconnectPolicy, SessionEvent, SessionInit, StoreEvent } from "osier";
+import type { Completion, Entry, ErrorCode, IntentSet, Interest, PeerAddress, PeerEvent, ReconnectPolicy, SessionEvent, SessionInit, StoreEvent } from "osier";
 
 export async function everyday(relays: string[], signal: AbortSignal): Promise<string> {
   await using node: WillowNode = await WillowNode.open({ relays, storage: "memory", secretKey: "ephemeral", limits: { maxSessions: 8 }, reconnect: { firstDelay: 100 }, signal });
@@ -21,6 +21,25 @@ export async function syncs(node: WillowNode, peer: PeerAddress, init: SessionIn
   for await (const event of intent) describe(event);
   for await (const session of node.incoming()) for await (const event of session) describe(event);
   return intent.completed;
+}
+
+export async function accepting(relays: string[], friends: Set<string>, init: SessionInit): Promise<WillowNode> {
+  await WillowNode.open({ relays, accept: (peer) => (friends.has(peer) ? init : null), limits: { maxHandshakes: 4, maxHandshakesPerPeer: 2, maxTransfersPerPeer: 2 } });
+  return WillowNode.open({
+    accept: async (peer, signal) => {
+      const { ok } = await fetch(`https://example.org/members/${peer}`, { signal });
+      return ok ? { interests: "all", mode: "live" } : null;
+    },
+  });
+}
+
+export async function several(node: WillowNode, peers: PeerAddress[], more: Interest[]): Promise<string[]> {
+  const set: IntentSet = node.syncAll(peers, { mode: "once" });
+  for await (const event of set) void `${event.peer}: ${event.type === "established" ? event.role : describe(event)}`;
+  await set.intents[0]?.addInterests(more);
+  await set.addInterests(more);
+  await set.close();
+  return (await set.completed).map(({ peer, completion, error }) => `${peer}: ${completion?.outcome ?? error.code}`);
 }
 
 /** A worker is told what it cannot see; a page watches. */
@@ -78,6 +97,8 @@ export function handle(thrown: unknown): ErrorCode {
 export async function mistakes(node: WillowNode, entry: Entry): Promise<void> {
   // @ts-expect-error: there is no such option
   await WillowNode.open({ relay: "x" });
+  // @ts-expect-error: a handler answers with an init or null
+  await WillowNode.open({ accept: () => true });
   // @ts-expect-error: a node is opened, not constructed
   new WillowNode();
   // @ts-expect-error: a path is not a text
