@@ -7,6 +7,7 @@
 
 mod accept;
 mod reconnect;
+mod simulation;
 mod support;
 mod surface;
 mod sync;
