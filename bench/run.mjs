@@ -1,8 +1,9 @@
-// `cargo xtask bench`: runs the measures in one page of headless Chromium, prints a table, and as the last line one JSON object.
+// `cargo xtask bench`: runs the measures, or those named, in one page of headless Chromium, prints a table, and as the last line one JSON object.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync } from "node:zlib";
 import { openPage, openProfile } from "../tests/e2e/support/browser.mjs";
+import { startRelay } from "../tests/e2e/support/programs.mjs";
 
 const { OSIER_RELAY: relay, OSIER_MODULES: modules, OSIER_PACKAGE: packageFolder } = process.env;
 
@@ -18,8 +19,30 @@ const MEASURES = [
   ["P2", "fresh sync of 5,000 small entries ÷ their verification", "≤ 4", (page) => page.evaluate((url) => bench.freshSync(url, 5_000, 3), relay), "ms"],
   ["P4", "one difference in 20,000: bytes beyond the entry ÷ 4,000", "≤ 1", (page) => page.evaluate(() => bench.findDifference(20_000)), "bytes"],
   ["P5", "local insert ÷ one signature", "≤ 2.0", (page) => page.evaluate((url) => bench.insert(url, 1_000, 5), relay), "µs"],
+  ["P6", "live, a write there and one back until seen ÷ a byte there and back", "≤ 1.3", (page) => page.evaluate((url) => bench.latency(url, 200), relay), "µs"],
   ["P7", "shipped module ÷ bare iroh module, brotli", "≤ 1.3", sizes, "bytes"],
+  ["P9", "first entry of a partner killed and started again ÷ of a new one", "report", reconnect, "ms"],
+  ["P10", "heap per idle connected peer ÷ per raw iroh connection", "report", (page) => page.evaluate((url) => bench.idlePeers(url, 16, 80), relay), "KiB"],
 ];
+
+/** How long the relay is away, in ms. */
+const AWAY = 8_000;
+
+async function reconnect(page) {
+  const partner = await page.evaluate((url) => bench.partnerIsBack(url, 5), relay);
+  // What was promised: the first step of the backoff, and twice a connect.
+  const result = { ...partner, at_most: 500 + 2 * partner.baseline, relay_away: AWAY };
+  const mortal = await startRelay();
+  await page.evaluate((url) => bench.relayIsBack(url), mortal.url);
+  await mortal.stop();
+  const arrival = page.evaluate(() => editWithoutRelay());
+  await new Promise((resolve) => setTimeout(resolve, AWAY));
+  const back = await startRelay(mortal.port);
+  const began = Date.now();
+  result.after_the_relay = (await arrival) - began;
+  await back.stop();
+  return result;
+}
 
 function sizes() {
   const ours = compressed(packageFolder, "generated", "osier_bg.wasm");
@@ -36,15 +59,20 @@ function table(rows) {
   return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd()).join("\n");
 }
 
+const names = process.argv.slice(2);
+const unknown = names.find((name) => !MEASURES.some((measure) => measure[0] === name));
+if (unknown !== undefined) throw new Error(`there is no measure ${unknown}, only ${MEASURES.map((measure) => measure[0]).join(", ")}`);
 const profile = await openProfile();
-const { page, errors } = await openPage(profile, "bench/bench.html");
+// A browser logs each WebSocket that fails, as they do while a relay is away.
+const { page, errors } = await openPage(profile, "bench/bench.html", { expected: /WebSocket connection to .* failed|net::ERR_/ });
 await page.waitForFunction(() => globalThis.bench !== undefined);
 const results = {};
 const rows = [["", "measure", "goal", "ratio", "ours", "baseline", "unit", "heap of ours / baseline"]];
 try {
-  for (const measure of MEASURES) {
+  for (const measure of MEASURES.filter(([name]) => names.length === 0 || names.includes(name))) {
     const { ours, baseline, ...more } = await measure[3](page);
-    const result = { ratio: round(ours / baseline), ours: round(ours), baseline: round(baseline), unit: measure[4], ...more };
+    const rounded = Object.entries(more).map(([name, value]) => [name, typeof value === "number" ? round(value) : value]);
+    const result = { ratio: round(ours / baseline), ours: round(ours), baseline: round(baseline), unit: measure[4], ...Object.fromEntries(rounded) };
     results[measure[0]] = result;
     rows.push(row(measure, result));
     console.error(`${measure[0]}: ${result.ratio}`);

@@ -106,6 +106,8 @@ export interface ReconnectPolicy {
 export interface Limits {
   /** Incoming connections whose handshake is not finished, default 64. Who is one too many sees the code `limitExceeded`, and may try again later. */
   maxHandshakes?: number;
+  /** Those among them that are of one peer, default 4: the oldest gives way and sees `limitExceeded`. */
+  maxHandshakesPerPeer?: number;
   /**
    * Peers that are being decided on or have a session when another one connects, default 256. Who is one too many sees `limitExceeded`.
    * Intents of this node are not limited, nor are the peers that they wait for. One peer never has more than one session.

@@ -1,38 +1,9 @@
 // The measures that need a browser. Each takes ours and its baseline in turn, in this page, and returns the middle of the rounds.
 import { WillowNode } from "osier";
-import initOsier from "/osier/generated/osier.js";
 import initCore, { Signatures, difference, heap_bytes as coreHeap } from "/modules/core/bench_core.js";
 import initIroh, { RawLink, heap_bytes as irohHeap } from "/modules/iroh/bench_iroh.js";
-
-const median = (values) => [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)];
-
-async function timed(work) {
-  const began = performance.now();
-  await work();
-  return performance.now() - began;
-}
-
-/** Bytes of the heap of the shipped module. */
-const osierHeap = async () => (await initOsier()).memory.buffer.byteLength;
-
-/** A node with a space of its own, and one that joined it and syncs live. */
-async function pair(relay) {
-  const [a, b] = await Promise.all([0, 1].map(() => WillowNode.open({ relays: [relay], storage: "memory" })));
-  const user = await a.createUser();
-  const namespace = await a.createNamespace({ kind: "owned", owner: user });
-  await Promise.all([a.online(), b.online()]);
-  const ticket = await a.share({ namespace, access: "write" });
-  const close = () => Promise.all([a.shutdown(), b.shutdown()]);
-  return { a, b, user, namespace, ticket, close };
-}
-
-/** Resolves when `node` has all of the payload of the entry at `path`. */
-async function payloadArrives(node, namespace, path) {
-  for await (const event of node.subscribe(namespace, { path })) {
-    if (event.type === "inserted" && event.entry.available === event.entry.length) return;
-    if (event.type === "payload" && event.available === event.total) return;
-  }
-}
+import { median, osierHeap, pair, payloadArrives, timed } from "./common.mjs";
+import { idlePeers, latency, partnerIsBack, relayIsBack } from "./connections.mjs";
 
 /** Payload throughput, page to page, and a raw stream of iroh with its defaults: MiB/s. */
 export async function throughput(relay, mebibytes, rounds) {
@@ -125,4 +96,4 @@ export async function findDifference(count) {
   return { ours: one.bytes, baseline: 4_000, round_trips: one.round_trips, none, heap: { ours: coreHeap(), baseline: 0 } };
 }
 
-globalThis.bench = { throughput, freshSync, findDifference, insert };
+globalThis.bench = { throughput, freshSync, findDifference, insert, latency, partnerIsBack, relayIsBack, idlePeers };

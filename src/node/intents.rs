@@ -67,6 +67,11 @@ impl Intents {
         self.all.get(&intent).map(|entry| (entry.selection.clone(), entry.mode))
     }
 
+    /// Whether those with this peer were told last that a connection is being made.
+    fn are_connecting(&self, peer: PeerId) -> bool {
+        self.all.values().any(|entry| entry.peer == peer && entry.log.is_connecting())
+    }
+
     /// Tells one intent.
     pub(super) fn push(&self, intent: IntentId, event: &SessionEvent) {
         if let Some(entry) = self.all.get(&intent) {
@@ -126,7 +131,7 @@ pub(super) fn submit(node: &Rc<Inner>, mut submission: Submission) {
     }
     let selection = convert::selection(&submission.init.interests);
     if !can_read_any(node, &selection) {
-        let outcome = match submission.init.interests {
+        let outcome = match &submission.init.interests {
             Interests::Some(named) if !named.is_empty() => Err(not_readable("any of the interests")),
             Interests::All | Interests::Some(_) => Ok(Completion::NothingInCommon),
         };
@@ -140,6 +145,9 @@ pub(super) fn submit(node: &Rc<Inner>, mut submission: Submission) {
     let (id, peer, mode) = (submission.id, submission.address.id, submission.init.mode);
     let policy = convert::reconnect_policy(submission.init.reconnect.unwrap_or(node.options.reconnect), mode);
     let relays = submission.address.relays.clone();
+    if node.intents.borrow().are_connecting(peer) {
+        log.push(&SessionEvent::Connecting);
+    }
     node.intents.borrow_mut().all.insert(id, IntentEntry { peer, relays, selection, mode, log });
     node.input(Input::Submit { intent: id, peer, mode, policy });
 }

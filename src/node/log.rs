@@ -131,6 +131,11 @@ impl SessionLog {
         self.lock().now.last.is_some()
     }
 
+    /// Whether a connection is being made, as far as was told.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.lock().now.connection == [SessionEvent::Connecting]
+    }
+
     /// What is true now, then what follows.
     pub(super) fn events(&self) -> Events<SessionEvent> {
         let mut state = self.lock();

@@ -23,6 +23,7 @@ use super::{
     intents::{self, Added},
     log::SessionLog,
     serve::serve_payloads,
+    sessions,
     transfer::{self, Fetch, FetchFailure},
 };
 use crate::{
@@ -461,7 +462,7 @@ impl SessionTask {
         let event = SessionEvent::from(event);
         match &self.accept {
             Some(accept) if accept.id == intent => accept.log.push(&event),
-            _ => self.node.intents.borrow().push(intent, &event),
+            _ => sessions::tell_intent(&self.node, self.id, intent, &event),
         }
     }
 

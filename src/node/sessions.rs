@@ -28,6 +28,23 @@ struct Running {
     role: Role,
     commands: mpsc::UnboundedSender<Command>,
     accepted: Option<Arc<SessionLog>>,
+    /// Its connection is lost or replaced, and the intents have been told so.
+    aborted: bool,
+}
+
+impl Sessions {
+    /// Whether what this session says about own intents is true: it is running, and not told to stop.
+    fn has_say(&self, session: SessionId) -> bool {
+        self.all.get(&session).is_some_and(|running| !running.aborted)
+    }
+
+    fn abort(&mut self, session: SessionId) {
+        if let Some(running) = self.all.get_mut(&session) {
+            running.aborted = true;
+            // One that has ended reports that itself.
+            let _ = running.commands.send(Command::Abort);
+        }
+    }
 }
 
 /// Starts a session on an established connection.
@@ -38,7 +55,7 @@ pub(super) fn start(node: &Rc<Inner>, session: SessionId, conn: ConnId, peer: Pe
     };
     let (commands, queue) = mpsc::unbounded_channel();
     node.remember_session(session, peer);
-    let running = Running { peer, role: established.role, commands: commands.clone(), accepted: None };
+    let running = Running { peer, role: established.role, commands: commands.clone(), accepted: None, aborted: false };
     node.sessions.borrow_mut().all.insert(session, running);
     let mut task = SessionTask::new(node.clone(), session, *established, (commands, queue));
     for &intent in intents {
@@ -109,6 +126,9 @@ pub(super) fn incoming(node: &Inner) -> Vec<IncomingSession> {
 }
 
 pub(super) fn hand_over(node: &Inner, session: SessionId, intent: IntentId) {
+    if let Some(running) = node.sessions.borrow().all.get(&session) {
+        node.intents.borrow().push(intent, &SessionEvent::Established { role: running.role });
+    }
     send(node, session, Command::AddIntent(intent));
 }
 
@@ -147,8 +167,15 @@ pub(super) fn finish(node: &Inner, session: SessionId) {
     send(node, session, Command::Finish);
 }
 
+/// News of an own intent.
+pub(super) fn tell_intent(node: &Inner, session: SessionId, intent: IntentId, event: &SessionEvent) {
+    if node.sessions.borrow().has_say(session) {
+        node.intents.borrow().push(intent, event);
+    }
+}
+
 pub(super) fn abort(node: &Inner, session: SessionId) {
-    send(node, session, Command::Abort);
+    node.sessions.borrow_mut().abort(session);
 }
 
 pub(super) fn probe(node: &Inner, session: SessionId) {
@@ -183,5 +210,21 @@ pub(super) async fn fetch(node: &Inner, key: &EntryKey, peer: Option<PeerId>, on
         if node.storage.entry(key).is_none_or(|(entry, available)| available == entry.payload_length()) {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_says_nothing_more_about_intents_once_it_is_aborted() {
+        let (commands, mut queue) = mpsc::unbounded_channel();
+        let running = || Running { peer: PeerId([1; 32]), role: Role::Alfie, commands: commands.clone(), accepted: None, aborted: false };
+        let mut sessions = Sessions { all: BTreeMap::from([(SessionId(1), running()), (SessionId(2), running())]) };
+        assert!(sessions.has_say(SessionId(1)) && !sessions.has_say(SessionId(3)));
+        sessions.abort(SessionId(1));
+        assert!(matches!(queue.try_recv(), Ok(Command::Abort)));
+        assert_eq!([1, 2].map(|id| sessions.has_say(SessionId(id))), [false, true]);
     }
 }

@@ -276,3 +276,25 @@ async fn a_set_is_closed_by_dropping_it_unless_it_is_detached() {
     event("the end", &events, |event| matches!(event, SessionEvent::Error { error: Error::ShuttingDown }).then_some(())).await;
     a.shutdown().await;
 }
+
+#[tokio::test]
+async fn an_intent_that_joins_is_told_how_the_connection_stands() {
+    let relay = Relay::start().await;
+    let (a, b) = (relay.node().await, relay.node().await);
+    let (_, ns) = space(&a).await;
+    share(&a, &ns, Access::Read, &b).await;
+    let (live, both) = (|node: &Node, peer: &Node| node.sync(peer.address(), init(Mode::Live)), ["connecting", "established"]);
+    // The second is there before the dial of the first is done; the third joins its session, and so does one at the other end.
+    let (first, second) = (live(&b, &a), live(&b, &a));
+    let early = [first.events(), second.events()];
+    reconciled(&first.events()).await;
+    let (third, other) = (live(&b, &a), live(&a, &b));
+    let late = [third.events(), other.events()];
+    for intent in [&second, &third, &other] {
+        reconciled(&intent.events()).await;
+    }
+    assert_eq!(early.map(|events| told(&events)[..2].to_vec()), [both, both]);
+    assert_eq!(late.map(|events| told(&events)[..2].to_vec()), [["established", "overlap"]; 2]);
+    a.shutdown().await;
+    b.shutdown().await;
+}

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: Osier against its baselines, in one page and one run.
+//! `cargo xtask bench [MEASURE…]`: Osier against its baselines, in one page and one run.
 
 use crate::build::{self, Module};
 use crate::demo::{node_script, osier};
@@ -9,10 +9,10 @@ use crate::server::{Mount, Server};
 use crate::setup;
 use crate::workspace::{root, target};
 
-/// `cargo xtask bench`.
-pub fn command(arguments: &[String]) -> Outcome {
-    if let Some(argument) = arguments.first() {
-        return Err(format!("bench takes no arguments, not `{argument}`").into());
+/// `cargo xtask bench [MEASURE…]`: the named measures (`P1`, …), or all of them.
+pub fn command(measures: &[String]) -> Outcome {
+    if let Some(option) = measures.iter().find(|measure| measure.starts_with('-')) {
+        return Err(format!("bench takes names of measures, no options like `{option}`").into());
     }
     setup::npm_packages()?;
     let browser = setup::chromium()?;
@@ -27,5 +27,5 @@ pub fn command(arguments: &[String]) -> Outcome {
     mounts.extend(site_mounts());
     let server = Server::start(0, mounts)?;
     let mut script = node_script(&root().join("bench/run.mjs"), &server, &osier, &browser.chromium);
-    run(script.env("OSIER_RELAY", relay.url()).env("OSIER_MODULES", modules))
+    run(script.args(measures).env("OSIER_RELAY", relay.url()).env("OSIER_MODULES", modules))
 }

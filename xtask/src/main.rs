@@ -37,7 +37,7 @@ cargo xtask COMMAND
   test [FILTER…]        every layer; with filters only tests whose names contain one
   layers                check which module may use which
   simulate [--runs N] [--seed S]  many nodes on a virtual network; one seed is explained; the last line is one JSON object
-  bench                 measures against their baselines; the last line is one JSON object";
+  bench [MEASURE…]      measures against their baselines, all or those named (P1, …); the last line is one JSON object";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,11 +1,14 @@
 //! A module with iroh and nothing else, built as the shipped one is: two endpoints in one page and a stream between them.
 //!
-//! It is the baseline of two measures: throughput (iroh's default configuration, no Willow) and size.
+//! It is the baseline of throughput, of latency and of memory per connection (iroh's default configuration, no Willow), and of size.
 
 #![cfg(target_arch = "wasm32")]
 
-use iroh::endpoint::{Connection, presets};
-use iroh::{Endpoint, EndpointAddr, RelayConfig, RelayMap, RelayMode, RelayUrl};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use iroh::endpoint::{Connection, RecvStream, SendStream, presets};
+use iroh::{Endpoint, EndpointAddr, EndpointId, RelayConfig, RelayMap, RelayMode, RelayUrl};
 use wasm_bindgen::prelude::*;
 
 const ALPN: &[u8] = b"osier-bench/raw";
@@ -17,6 +20,8 @@ pub struct RawLink {
     endpoints: [Endpoint; 2],
     sender: Connection,
     receiver: Connection,
+    /// Both ends of a stream for pings, once there was one.
+    ping: Option<[(SendStream, RecvStream); 2]>,
 }
 
 #[wasm_bindgen]
@@ -31,7 +36,7 @@ impl RawLink {
         let accepted = async { acceptor.accept().await.ok_or_else(|| JsError::new("endpoint closed"))?.await.map_err(JsError::from) };
         let dialed = async { dialer.connect(address, ALPN).await.map_err(JsError::from) };
         let (sender, receiver) = n0_future::future::try_zip(dialed, accepted).await?;
-        Ok(RawLink { endpoints: [dialer, acceptor], sender, receiver })
+        Ok(RawLink { endpoints: [dialer, acceptor], sender, receiver, ping: None })
     }
 
     /// Sends so many bytes over a stream of their own. Resolves to the number of bytes that arrived.
@@ -60,11 +65,100 @@ impl RawLink {
         Ok(arrived)
     }
 
+    /// Sends a byte there and back. Resolves when it is back.
+    pub async fn ping(&mut self) -> Result<(), JsError> {
+        let [near, far] = match &mut self.ping {
+            Some(stream) => stream,
+            none => {
+                let mut near = self.sender.open_bi().await?;
+                near.0.write_all(&[0]).await?; // nobody hears of a stream before its first byte
+                let mut far = self.receiver.accept_bi().await?;
+                far.1.read_exact(&mut [0]).await?;
+                none.insert([near, far])
+            }
+        };
+        let echo = async {
+            let mut byte = [0];
+            far.1.read_exact(&mut byte).await?;
+            far.0.write_all(&byte).await.map_err(JsError::from)
+        };
+        let ping = async {
+            near.0.write_all(&[7]).await?;
+            near.1.read_exact(&mut [0]).await.map_err(JsError::from)
+        };
+        n0_future::future::try_zip(ping, echo).await?;
+        Ok(())
+    }
+
     /// Closes both endpoints.
     pub async fn close(self) {
         for endpoint in &self.endpoints {
             endpoint.close().await;
         }
+    }
+}
+
+/// An endpoint that accepts whoever comes and keeps the connections.
+#[wasm_bindgen]
+pub struct RawHub {
+    endpoint: Endpoint,
+    connections: Rc<RefCell<Vec<Connection>>>,
+}
+
+#[wasm_bindgen]
+impl RawHub {
+    /// Binds an endpoint to the relay at this URL.
+    pub async fn open(relay: String) -> Result<RawHub, JsError> {
+        let endpoint = bind(&relay.parse()?).await?;
+        endpoint.online().await;
+        let connections = Rc::<RefCell<Vec<Connection>>>::default();
+        let (accepting, kept) = (endpoint.clone(), connections.clone());
+        wasm_bindgen_futures::spawn_local(async move {
+            while let Some(incoming) = accepting.accept().await {
+                if let Ok(connection) = incoming.await {
+                    kept.borrow_mut().push(connection);
+                }
+            }
+        });
+        Ok(RawHub { endpoint, connections })
+    }
+
+    /// The endpoint's id.
+    pub fn id(&self) -> String {
+        self.endpoint.id().to_string()
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.connections.borrow().len()
+    }
+
+    /// Closes the endpoint.
+    pub async fn close(self) {
+        self.endpoint.close().await;
+    }
+}
+
+/// An endpoint with a connection to a hub.
+#[wasm_bindgen]
+pub struct RawPeer {
+    _endpoint: Endpoint,
+    _connection: Connection,
+}
+
+#[wasm_bindgen]
+impl RawPeer {
+    /// Binds an endpoint to the relay at this URL and connects it to the hub with this id.
+    pub async fn open(relay: String, hub: String) -> Result<RawPeer, JsError> {
+        let url: RelayUrl = relay.parse()?;
+        let id: EndpointId = hub.parse()?;
+        let endpoint = bind(&url).await?;
+        let connection = endpoint.connect(EndpointAddr::new(id).with_relay_url(url), ALPN).await?;
+        // The acceptor has it when a stream is confirmed.
+        let mut stream = connection.open_uni().await?;
+        stream.finish()?;
+        let _ = stream.stopped().await;
+        Ok(RawPeer { _endpoint: endpoint, _connection: connection })
     }
 }
 

@@ -11,10 +11,10 @@ const fromBase64 = (text) => Uint8Array.from(atob(text), (character) => characte
 const clock = () => performance.timeOrigin + performance.now(); // one clock for all pages of a machine, in ms
 const keyOf = (entry) => entry.path.join("/");
 
-/** Bytes that do not compress and are the same in every run (xorshift32). */
-function noise(length) {
+/** Bytes that do not compress and are the same in every run (xorshift32); others for each `seed` but 0. */
+function noise(length, seed = 0x9e3779b9) {
   const words = new Uint32Array(Math.ceil(length / 4));
-  let state = 0x9e3779b9;
+  let state = seed;
   for (let index = 0; index < words.length; index += 1) {
     state ^= state << 13;
     state ^= state >>> 17;
@@ -88,8 +88,8 @@ class Harness {
     }
   }
 
-  async addNoise(path, length) {
-    await this.node.set(this.namespace, { user: this.user, path, payload: new Blob([noise(length)]) });
+  async addNoise(path, length, seed) {
+    await this.node.set(this.namespace, { user: this.user, path, payload: new Blob([noise(length, seed)]) });
   }
 
   /** Writes a text. Returns what names the write elsewhere, and when it began. */
@@ -122,6 +122,31 @@ class Harness {
       if (entries.length === count && entries.every((entry) => entry.available === entry.length)) return clock();
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  /** Waits until more than so many bytes of payloads are here. Returns how many. */
+  async receives(bytes) {
+    for (;;) {
+      const sum = (await this.listing()).reduce((total, { available }) => total + available, 0);
+      if (sum > bytes) return sum;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  /** Collects the items of an iteration as they come, with errors as their codes. Resolves to all of them when it ends. */
+  async collect(iterable, items = []) {
+    for await (const { error, cause, ...rest } of iterable) items.push({ ...rest, ...(error && { error: error.code }), ...(cause && { cause: cause.code }) });
+    return items;
+  }
+
+  /** The same for every session that peers open: a list for each. */
+  async collectIncoming(sessions) {
+    for await (const session of this.node.incoming()) this.collect(session, sessions[sessions.push([]) - 1]);
+  }
+
+  /** Waits until a node has nothing to do with any peer. */
+  async alone(node = this.node) {
+    while ((await node.peers()).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
   /** A payload, as base64. */

@@ -1,0 +1,35 @@
+// What the measures share.
+import { WillowNode } from "osier";
+import initOsier from "/osier/generated/osier.js";
+
+/** The middle of the values. */
+export const median = (values) => [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)];
+
+/** How many milliseconds `work` takes. */
+export async function timed(work) {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
+
+/** Bytes of the heap of the shipped module. */
+export const osierHeap = async () => (await initOsier()).memory.buffer.byteLength;
+
+/** A node with a space of its own, and one that joined it and syncs live. */
+export async function pair(relay) {
+  const [a, b] = await Promise.all([0, 1].map(() => WillowNode.open({ relays: [relay], storage: "memory" })));
+  const user = await a.createUser();
+  const namespace = await a.createNamespace({ kind: "owned", owner: user });
+  await Promise.all([a.online(), b.online()]);
+  const ticket = await a.share({ namespace, access: "write" });
+  const close = () => Promise.all([a.shutdown(), b.shutdown()]);
+  return { a, b, user, namespace, ticket, close };
+}
+
+/** Resolves when `node` has all of the payload of the entry at `path`. */
+export async function payloadArrives(node, namespace, path) {
+  for await (const event of node.subscribe(namespace, { path })) {
+    if (event.type === "inserted" && event.entry.available === event.entry.length) return;
+    if (event.type === "payload" && event.available === event.total) return;
+  }
+}
