@@ -2,8 +2,9 @@
 //!
 //! One subscription per namespace, however many overlaps of it there are, so that an entry in several of them is forwarded once. It is
 //! taken before the first fingerprint of the namespace, and read when the peer is eager: whatever came between is then forwarded, so
-//! there is no gap. What was read before the peer became eager for another area too is looked for again. An entry is not sent back to the session it came from. An entry whose payload is complete later is sent again, so
-//! that whoever could not get the payload before knows where it is now.
+//! there is no gap. What was read before the peer became eager for another area too is looked for again. An entry is not sent back to the
+//! session it came from. An entry whose payload is complete later is sent again, so that whoever could not get the payload before knows
+//! where it is now.
 //!
 //! It must not know what is reconciled, nor how messages travel.
 
