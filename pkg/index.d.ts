@@ -106,6 +106,8 @@ export interface ReconnectPolicy {
 export interface Limits {
   /** Incoming connections whose handshake is not finished, default 64. Who is one too many sees the code `limitExceeded`, and may try again later. */
   maxHandshakes?: number;
+  /** Those among them that are of one peer, default 4: the oldest gives way and sees `limitExceeded`. */
+  maxHandshakesPerPeer?: number;
   /**
    * Peers that are being decided on or have a session when another one connects, default 256. Who is one too many sees `limitExceeded`.
    * Intents of this node are not limited, nor are the peers that they wait for. One peer never has more than one session.
@@ -203,10 +205,13 @@ export interface Completion {
 export type SessionEvent =
   | { type: "connecting" }
   | { type: "established"; role: "dialer" | "acceptor" }
-  /** The connection, or the attempt at one, failed. */
-  | { type: "disconnected"; cause: WillowError }
-  /** Another attempt begins in `retry` milliseconds; `null`: not before the network or the page is back. */
-  | { type: "reconnecting"; retry: number | null }
+  /** The connection, or the attempt at one, failed; the rest as in `reconnecting`, `attempt` being `null` if no other one follows. */
+  | { type: "disconnected"; cause: WillowError; retry: number | null; attempt: number | null; limit: number | null }
+  /**
+   * Another attempt begins in `retry` milliseconds; `null`: not before the network or the page is back. It is the `attempt`-th in a row,
+   * of `limit`; `null`: of any number. `cause` is why there is no connection.
+   */
+  | { type: "reconnecting"; cause: WillowError; retry: number | null; attempt: number; limit: number | null }
   | { type: "overlap"; namespace: NamespaceId; area: Area }
   | { type: "reconciled"; namespace: NamespaceId; area: Area }
   | { type: "reconciledAll" }
@@ -370,7 +375,7 @@ export class WillowNode implements AsyncDisposable {
   watchStatus(signal?: AbortSignal): AsyncIterableIterator<NodeStatus>;
   /**
    * Says what the node cannot see for itself. A node in a page listens to the page's events by itself while it is open (and shuts down when
-   * the page goes away for good); one in a worker has to be told by a page. Throws `invalidArgument`; does nothing after `shutdown`.
+   * the page goes away for good); one in a worker has to be told by a page. Throws `invalidArgument`, and `shuttingDown` after `shutdown`.
    */
   notify(state: PageState): void;
   /** Closes the connection to the peer and every intent that concerns it. */

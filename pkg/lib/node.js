@@ -83,6 +83,7 @@ export class WillowNode {
   }
 
   notify(state) {
+    if (this.#over) throw new WillowError("shuttingDown", "the node is shutting down");
     try {
       this.#raw.notify(state);
     } catch (thrown) {

@@ -243,10 +243,12 @@ pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
         ..NodeOptions::default()
     };
     if let Some(limits) = fields.raw("limits")? {
-        let fields = Fields::of(&limits, "limits", &["maxHandshakes", "maxSessions", "maxTransfersPerPeer", "maxFuture"])?;
-        let Limits { handshakes, sessions, payloads_per_session } = options.limits;
+        let fields =
+            Fields::of(&limits, "limits", &["maxHandshakes", "maxHandshakesPerPeer", "maxSessions", "maxTransfersPerPeer", "maxFuture"])?;
+        let Limits { handshakes, handshakes_per_peer, sessions, payloads_per_session } = options.limits;
         options.limits = Limits {
             handshakes: fields.with("maxHandshakes", size)?.unwrap_or(handshakes),
+            handshakes_per_peer: fields.with("maxHandshakesPerPeer", size)?.unwrap_or(handshakes_per_peer),
             sessions: fields.with("maxSessions", size)?.unwrap_or(sessions),
             payloads_per_session: fields.with("maxTransfersPerPeer", size)?.unwrap_or(payloads_per_session),
         };

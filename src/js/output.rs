@@ -9,7 +9,8 @@ use wasm_bindgen::JsValue;
 use super::error;
 use crate::node::{
     Access, Area, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, FetchProgress, Grant, ImportedSecret, Joined, NamespaceInfo,
-    NamespaceKind, NodeStatus, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, RelayState, SessionEvent, SetOutcome, StoreEvent,
+    NamespaceKind, NodeStatus, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, RelayState, Retry, SessionEvent, SetOutcome,
+    StoreEvent,
 };
 
 /// Something that JavaScript sees as plain data.
@@ -378,8 +379,8 @@ impl Outcome {
 enum SessionOut<'a> {
     Connecting,
     Established { role: &'static str },
-    Disconnected,
-    Reconnecting { retry: Option<f64> },
+    Disconnected { retry: Option<f64>, attempt: Option<u32>, limit: Option<u32> },
+    Reconnecting { retry: Option<f64>, attempt: u32, limit: Option<u32> },
     Overlap { namespace: String, area: AreaOut<'a> },
     Reconciled { namespace: String, area: AreaOut<'a> },
     ReconciledAll,
@@ -396,8 +397,15 @@ impl ToJs for SessionEvent {
         let out = match self {
             Self::Connecting => SessionOut::Connecting,
             Self::Established { role: end } => SessionOut::Established { role: role(*end) },
-            Self::Disconnected { cause } => return with_error(&SessionOut::Disconnected, "cause", cause),
-            Self::Reconnecting { retry_millis } => SessionOut::Reconnecting { retry: retry_millis.map(number) },
+            Self::Disconnected { cause, retry } => {
+                let (millis, limit) = (retry.and_then(|retry| retry.millis), retry.and_then(|retry| retry.limit));
+                let attempt = retry.map(|retry| retry.attempt);
+                return with_error(&SessionOut::Disconnected { retry: millis.map(number), attempt, limit }, "cause", cause);
+            }
+            Self::Reconnecting { cause, retry: Retry { millis, attempt, limit } } => {
+                let out = SessionOut::Reconnecting { retry: millis.map(number), attempt: *attempt, limit: *limit };
+                return with_error(&out, "cause", cause);
+            }
             Self::Overlap { namespace, area } => SessionOut::Overlap { namespace: hex(namespace.as_bytes()), area: AreaOut::of(area) },
             Self::Reconciled { namespace, area } => {
                 SessionOut::Reconciled { namespace: hex(namespace.as_bytes()), area: AreaOut::of(area) }

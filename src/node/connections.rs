@@ -160,6 +160,7 @@ async fn greet(node: Rc<Inner>, conn: ConnId, arrival: Arrival) {
             connection.link = Some(link.clone());
             connection.watch = Some(watch);
         }
+        node.input(Input::Identified { conn, peer: link.peer() });
         net::greet(link, node.id()).await
     };
     match result.await {

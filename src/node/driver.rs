@@ -42,7 +42,11 @@ pub(super) fn manager_config(options: &NodeOptions, me: osier_core::PeerId) -> C
             AcceptPolicy::All => peers::AcceptPolicy::Everyone,
             AcceptPolicy::None | AcceptPolicy::Ask(_) => peers::AcceptPolicy::AskHandler,
         },
-        limits: peers::Limits { handshakes: options.limits.handshakes, sessions: options.limits.sessions },
+        limits: peers::Limits {
+            handshakes: options.limits.handshakes,
+            per_peer: options.limits.handshakes_per_peer,
+            sessions: options.limits.sessions,
+        },
     }
 }
 
@@ -168,8 +172,8 @@ fn emit(node: &Inner, peer: osier_core::PeerId, event: Event) {
     let event = match event {
         Event::Connecting => PeerEvent::Connecting { peer },
         Event::Established { role } => PeerEvent::Established { peer, role },
-        Event::Disconnected { cause } => PeerEvent::Closed { peer, code: convert::code_of(cause), reason: convert::sentence(cause) },
-        Event::Reconnecting { at } => PeerEvent::Reconnecting { peer, retry_millis: at.map(|at| at.micros_since(now) / 1000) },
+        Event::Disconnected { cause, .. } => PeerEvent::Closed { peer, code: convert::code_of(cause), reason: convert::sentence(cause) },
+        Event::Reconnecting { retry, .. } => PeerEvent::Reconnecting { peer, retry_millis: convert::retry(retry, now).millis },
         Event::Terminated => {
             PeerEvent::Closed { peer, code: Some(peers::CloseCode::Ok.number().into()), reason: "everything was said".to_owned() }
         }

@@ -18,6 +18,24 @@ pub enum Completion {
     Closed,
 }
 
+/// The next attempt at a connection with a peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retry {
+    /// Milliseconds until then; `None`: not before the network or the page is back.
+    pub millis: Option<u64>,
+    /// Which attempt in a row it is, from 1.
+    pub attempt: u32,
+    /// After how many attempts in a row the intent fails; `None`: never.
+    pub limit: Option<u32>,
+}
+
+impl Retry {
+    /// As it stands so many milliseconds later.
+    pub(super) fn after(self, millis: u64) -> Self {
+        Self { millis: self.millis.map(|wait| wait.saturating_sub(millis)), ..self }
+    }
+}
+
 /// What happens to an intent. The last item is [`SessionEvent::Ended`] or [`SessionEvent::Error`].
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
@@ -33,11 +51,15 @@ pub enum SessionEvent {
     Disconnected {
         /// Why.
         cause: Error,
+        /// The next attempt; `None`: there is none, or a connection of the peer's takes its place at once.
+        retry: Option<Retry>,
     },
     /// Another attempt will be made.
     Reconnecting {
-        /// Milliseconds until then; `None`: not before the network or the page is back.
-        retry_millis: Option<u64>,
+        /// Why there is no connection.
+        cause: Error,
+        /// The next attempt.
+        retry: Retry,
     },
     /// The peer shares an interest.
     Overlap {

@@ -131,9 +131,9 @@ pub(super) fn submit(node: &Rc<Inner>, mut submission: Submission) {
     }
     let selection = convert::selection(&submission.init.interests);
     if !can_read_any(node, &selection) {
-        let outcome = match submission.init.interests {
-            Interests::All => Ok(Completion::NothingInCommon),
-            Interests::Some(_) => Err(not_readable("any of the interests")),
+        let outcome = match &submission.init.interests {
+            Interests::Some(named) if !named.is_empty() => Err(not_readable("any of the interests")),
+            Interests::All | Interests::Some(_) => Ok(Completion::NothingInCommon),
         };
         return submission.settle(outcome);
     }
@@ -245,10 +245,12 @@ pub(super) fn session_event(node: &Inner, event: Event) -> Option<SessionEvent> 
     match event {
         Event::Connecting => Some(SessionEvent::Connecting),
         Event::Established { role } => Some(SessionEvent::Established { role }),
-        Event::Disconnected { cause } => Some(SessionEvent::Disconnected { cause: convert::cause_error(cause) }),
-        Event::Reconnecting { at } => {
-            let now = node.now();
-            Some(SessionEvent::Reconnecting { retry_millis: at.map(|at| at.micros_since(now) / 1000) })
+        Event::Disconnected { cause, retry } => {
+            let retry = retry.map(|retry| convert::retry(retry, node.now()));
+            Some(SessionEvent::Disconnected { cause: convert::cause_error(cause), retry })
+        }
+        Event::Reconnecting { cause, retry } => {
+            Some(SessionEvent::Reconnecting { cause: convert::cause_error(cause), retry: convert::retry(retry, node.now()) })
         }
         Event::Terminated | Event::IdentityInUse { .. } | Event::Forgotten => None,
     }

@@ -67,9 +67,10 @@ impl Snapshot {
     /// `passed`: milliseconds since the last connection event; a wait that it tells of is shorter by now.
     fn events(&self, passed: u64) -> impl Iterator<Item = SessionEvent> + '_ {
         let connection = self.connection.iter().cloned().map(move |event| match event {
-            SessionEvent::Reconnecting { retry_millis: Some(wait) } => {
-                SessionEvent::Reconnecting { retry_millis: Some(wait.saturating_sub(passed)) }
+            SessionEvent::Disconnected { cause, retry } => {
+                SessionEvent::Disconnected { cause, retry: retry.map(|retry| retry.after(passed)) }
             }
+            SessionEvent::Reconnecting { cause, retry } => SessionEvent::Reconnecting { cause, retry: retry.after(passed) },
             other => other,
         });
         connection.chain(self.areas.iter().chain(&self.progress).cloned())

@@ -4,6 +4,7 @@ use osier_core::Role;
 use willow25::prelude::{Area, NamespaceId, SubspaceId};
 
 use super::*;
+use crate::node::Retry;
 
 fn all(events: &Events<SessionEvent>) -> Vec<SessionEvent> {
     std::iter::from_fn(|| events.try_next()).collect()
@@ -11,6 +12,18 @@ fn all(events: &Events<SessionEvent>) -> Vec<SessionEvent> {
 
 fn progress(sent: u64) -> SessionEvent {
     SessionEvent::Progress { sent, received: 0, entries_sent: 0, entries_received: 0 }
+}
+
+fn gone() -> Error {
+    Error::Transport { reason: "gone".to_owned() }
+}
+
+fn retry(millis: Option<u64>) -> Retry {
+    Retry { millis, attempt: 1, limit: None }
+}
+
+fn reconnecting(millis: Option<u64>) -> SessionEvent {
+    SessionEvent::Reconnecting { cause: gone(), retry: retry(millis) }
 }
 
 #[tokio::test]
@@ -37,20 +50,20 @@ async fn a_late_listener_sees_what_is_true_and_an_early_one_everything() {
 fn a_new_connection_makes_the_old_areas_untrue() {
     let log = SessionLog::new();
     log.push(&SessionEvent::ReconciledAll);
-    log.push(&SessionEvent::Reconnecting { retry_millis: None });
-    assert_eq!(all(&log.events()), [SessionEvent::Reconnecting { retry_millis: None }]);
+    let waiting = reconnecting(Some(1));
+    log.push(&waiting);
+    assert_eq!(all(&log.events()), [waiting]);
 }
 
 #[test]
 fn a_late_listener_hears_why_reconnecting_is_needed_and_how_long_the_wait_is_by_now() {
     let mut now = Snapshot::default();
-    let disconnected = SessionEvent::Disconnected { cause: Error::Transport { reason: "gone".to_owned() } };
-    for event in [SessionEvent::ReconciledAll, disconnected.clone(), SessionEvent::Reconnecting { retry_millis: Some(500) }] {
+    let disconnected = |wait| SessionEvent::Disconnected { cause: gone(), retry: Some(retry(wait)) };
+    for event in [SessionEvent::ReconciledAll, disconnected(Some(500)), reconnecting(Some(500))] {
         now.take_in(&event);
     }
-    let waiting = |wait| SessionEvent::Reconnecting { retry_millis: Some(wait) };
-    assert_eq!(now.events(200).collect::<Vec<_>>(), [disconnected.clone(), waiting(300)]);
-    assert_eq!(now.events(700).collect::<Vec<_>>(), [disconnected, waiting(0)]);
+    assert_eq!(now.events(200).collect::<Vec<_>>(), [disconnected(Some(300)), reconnecting(Some(300))]);
+    assert_eq!(now.events(700).collect::<Vec<_>>(), [disconnected(Some(0)), reconnecting(Some(0))]);
     now.take_in(&SessionEvent::Connecting);
     assert_eq!(now.events(0).collect::<Vec<_>>(), [SessionEvent::Connecting]);
 }

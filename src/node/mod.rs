@@ -34,7 +34,7 @@ mod types;
 pub use accept::{AcceptHandler, Acceptance};
 pub use entries::Entries;
 pub use error::{ERROR_CODES, Error};
-pub use event::{Completion, Origin, PeerEvent, ProgressId, SessionEvent, StoreEvent};
+pub use event::{Completion, Origin, PeerEvent, ProgressId, Retry, SessionEvent, StoreEvent};
 pub use events::Events;
 pub use handle::Node;
 pub use intent::{IncomingSession, Intent};

@@ -53,6 +53,8 @@ pub struct Limits {
     /// Incoming connections whose handshake is not finished. More are refused before it; whoever dials sees
     /// [`Error::LimitExceeded`](super::Error::LimitExceeded), and may try again later.
     pub handshakes: usize,
+    /// Those among them that are of one peer: the oldest gives way.
+    pub handshakes_per_peer: usize,
     /// Peers that are being decided on or have a session, when another one connects: that one sees `LimitExceeded`, too. Own intents
     /// are not limited, nor are the peers that they wait for. One peer never has more than one session.
     pub sessions: usize,
@@ -62,7 +64,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { handshakes: 64, sessions: 256, payloads_per_session: 8 }
+        Self { handshakes: 64, handshakes_per_peer: 4, sessions: 256, payloads_per_session: 8 }
     }
 }
 

@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod reconnect;
+mod simulation;
 mod support;
 mod surface;
 mod sync;

@@ -27,7 +27,7 @@ test("a node does not open with wrong options", async () => {
       "relay that is no URL": { relays: ["no url"] }, "relay with another scheme": { relays: ["ftp://127.0.0.1"] }, "relay that is no text": { relays: [7] },
       "unknown storage": { storage: "disk" }, "short key": { secretKey: new Uint8Array(31) }, "key of another type": { secretKey: "00".repeat(32) },
       "negative limit": { limits: { maxSessions: -1 } }, "unknown limit": { limits: { sessions: 1 } }, "fraction": { limits: { maxFuture: 0.5 } },
-      "no transfers": { limits: { maxTransfersPerPeer: 0 } }, "endless handshakes": { limits: { maxHandshakes: Infinity } }, "no handler": { accept: "everyone" },
+      "no transfers": { limits: { maxTransfersPerPeer: 0 } }, "endless handshakes": { limits: { maxHandshakes: Infinity } }, "half a handshake": { limits: { maxHandshakesPerPeer: 0.5 } }, "no handler": { accept: "everyone" },
       "policy that is none": { reconnect: true }, "unknown part of a policy": { reconnect: { delay: 5 } }, "no first delay": { reconnect: { firstDelay: 0 } },
       "factor below 1": { reconnect: { factor: 0.5 } }, "cap that is no number": { reconnect: { cap: Infinity } }, "jitter over 1": { reconnect: { jitter: 1.5 } },
       "half an attempt": { reconnect: { attempts: 0.5 } },
@@ -42,7 +42,7 @@ test("a node does not open with wrong options", async () => {
     "relay that is no URL": invalid("relays"), "relay with another scheme": invalid("relays"), "relay that is no text": invalid("relays"),
     "unknown storage": invalid("storage"), "short key": invalid("secretKey"), "key of another type": invalid("secretKey"),
     "negative limit": invalid("maxSessions"), "unknown limit": invalid("limits"), "fraction": invalid("maxFuture"),
-    "no transfers": invalid("maxTransfersPerPeer"), "endless handshakes": invalid("maxHandshakes"), "no handler": invalid("accept"),
+    "no transfers": invalid("maxTransfersPerPeer"), "endless handshakes": invalid("maxHandshakes"), "half a handshake": invalid("maxHandshakesPerPeer"), "no handler": invalid("accept"),
     "policy that is none": invalid("reconnect"), "unknown part of a policy": invalid("reconnect"), "no first delay": invalid("firstDelay"),
     "factor below 1": invalid("factor"), "cap that is no number": invalid("cap"), "jitter over 1": invalid("jitter"), "half an attempt": invalid("attempts"),
     "no signal": invalid("signal"), "no module": invalid("wasm"),
@@ -57,8 +57,6 @@ test("a node is not told of a state that is none", async () => {
     for (const [name, state] of Object.entries({ "nothing": undefined, "unknown name": { hidden: true }, "no boolean": { visible: 1 } })) {
       seen[name] = await harness.failure((async () => node.notify(state))());
     }
-    await node.shutdown();
-    node.notify({ visible: true });
     return seen;
   });
   assertRefused(seen, { "nothing": invalid("state"), "unknown name": invalid("state"), "no boolean": invalid("visible") });

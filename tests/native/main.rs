@@ -9,6 +9,7 @@ mod failures;
 mod harness;
 mod hostile;
 mod intents;
+mod mistakes;
 mod reconnect;
 mod relay_status;
 mod spaces;

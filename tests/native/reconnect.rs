@@ -57,12 +57,15 @@ async fn established(events: &Events<SessionEvent>) {
 /// Waits for a loss and what follows from it. Returns its cause and the wait.
 async fn loss(events: &Events<SessionEvent>) -> (Error, Option<u64>) {
     let cause = event("disconnected", events, |event| match event {
-        SessionEvent::Disconnected { cause } => Some(cause.clone()),
+        SessionEvent::Disconnected { cause, .. } => Some(cause.clone()),
         _ => None,
     })
     .await;
     let wait = match soon("what follows a loss", events.next()).await {
-        Some(SessionEvent::Reconnecting { retry_millis }) => retry_millis,
+        Some(SessionEvent::Reconnecting { cause: again, retry }) => {
+            assert_eq!(again, cause);
+            retry.millis
+        }
         other => panic!("a loss is followed by the wait: {other:?}"),
     };
     (cause, wait)
@@ -206,7 +209,10 @@ async fn reconnect_believes_in_no_network_only_without_a_relay() {
     let address = relay.address;
     relay.stop().await;
     event("the relay is gone", &status, |status| (status.relay.state == RelayState::Connecting).then_some(())).await;
-    event("a wait without a timer", &events, |event| (*event == SessionEvent::Reconnecting { retry_millis: None }).then_some(())).await;
+    event("a wait without a timer", &events, |event| {
+        matches!(event, SessionEvent::Reconnecting { retry, .. } if retry.millis.is_none()).then_some(())
+    })
+    .await;
     // A relay that is back says that there is a network.
     let relay = Relay::start_at(address).await;
     event("the next attempt", &events, |event| matches!(event, SessionEvent::Connecting).then_some(())).await;
@@ -229,7 +235,7 @@ async fn reconnect_after_a_thaw_notices_a_dead_connection_by_a_probe() {
     relay.stop().await; // a connection outlives its relay for a while, and does not tell
     frozen(false);
     let cause = event("the loss", &events, |event| match event {
-        SessionEvent::Disconnected { cause } => Some(cause.clone()),
+        SessionEvent::Disconnected { cause, .. } => Some(cause.clone()),
         _ => None,
     })
     .await;

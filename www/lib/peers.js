@@ -11,6 +11,7 @@ export class Peers {
   #node;
   #addresses = new Map();
   #rows = new Map();
+  #losses = new Map();
 
   constructor(node) {
     this.#node = node;
@@ -41,7 +42,10 @@ export class Peers {
 
   /** Changes of state are seen at once, ... */
   async #watch() {
-    for await (const { type } of this.#node.watchPeers()) if (type !== "present") await this.#refresh();
+    for await (const { type, id, reason } of this.#node.watchPeers()) {
+      if (type === "closed") this.#losses.set(id, reason);
+      if (type !== "present") await this.#refresh();
+    }
   }
 
   /** ... countdowns and bytes every second. */
@@ -76,7 +80,7 @@ export class Peers {
         this.#rows.set(peer.id, row);
         $("peers").append(row.element);
       }
-      this.#rows.get(peer.id).show(peer);
+      this.#rows.get(peer.id).show(peer, this.#losses.get(peer.id) ?? "");
     }
   }
 
@@ -107,15 +111,14 @@ class Row {
   #button;
 
   constructor(id, toggle) {
-    const name = id.slice(0, 10);
-    this.name = name;
+    this.name = id.slice(0, 10);
     this.#button = h("button", { type: "button", className: "small", onclick: () => toggle(this.#isThere) });
-    const head = h("span", { className: "peer-head" }, h("span", { className: "peer-id", title: id }, name), this.#tag, this.#button);
-    this.element = h("li", {}, head, this.#traffic, this.#way);
+    const head = h("span", { className: "peer-head" }, h("span", { className: "peer-id", title: id }, this.name), " ", this.#tag);
+    this.element = h("li", {}, head, h("span", { className: "peer-facts" }, this.#traffic, this.#way), this.#button);
   }
 
-  /** A peer without a state is one that was called once, and is not now. */
-  show({ state, role, relay, rtt, bytesSent, bytesReceived, retry }) {
+  /** A peer without a state is one that was called once, and is not now. `loss`: why the last connection with it ended. */
+  show({ state, role, relay, rtt, bytesSent, bytesReceived, retry }, loss) {
     this.#isThere = state !== undefined;
     write(this.#button, this.#isThere ? "Disconnect" : "Connect");
     this.#button.setAttribute("aria-label", `${this.#button.textContent} ${this.name}`);
@@ -123,7 +126,7 @@ class Row {
     this.#tag.dataset.state = state ?? "absent";
     const isConnected = relay !== undefined && relay !== null;
     write(this.#traffic, isConnected ? `↑ ${bytesText(bytesSent)}  ↓ ${bytesText(bytesReceived)}${rtt === null ? "" : `  · ${Math.round(rtt)} ms`}` : "");
-    write(this.#way, isConnected ? [CALLS[role], `through ${new URL(relay).host}`].filter(Boolean).join(", ") : "");
+    write(this.#way, isConnected ? [CALLS[role], `through ${new URL(relay).host}`].filter(Boolean).join(", ") : loss);
   }
 }
 

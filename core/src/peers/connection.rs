@@ -18,31 +18,31 @@ impl Peer {
         cx.out.push(Action::Dial { attempt, peer: self.id, generation });
     }
 
-    /// There is no connection: dial if something is due, wait if something is not, else rest.
-    pub(super) fn dial_or_rest(&mut self, cx: &mut Cx<'_>) {
+    /// There is no connection, for this cause: dial if something is due, wait if something is not, else rest.
+    pub(super) fn dial_or_rest(&mut self, cx: &mut Cx<'_>, cause: Cause) {
         let due = self.intents.values().any(|intent| intent.owner.is_none() && intent.next <= cx.now);
         if due && cx.core.running {
             self.dial(cx);
         } else {
-            self.wait_or_rest(cx);
+            self.wait_or_rest(cx, cause);
         }
     }
 
-    /// There is no connection: wait if there is something to wait for, else rest.
-    fn wait_or_rest(&mut self, cx: &mut Cx<'_>) {
-        if cx.core.running && self.has_work() {
-            self.enter(cx, State::Waiting);
-            self.tell_wait(cx);
-        } else {
-            self.enter(cx, State::None);
-        }
+    /// There is no connection, for this cause: wait if there is something to wait for, else rest.
+    fn wait_or_rest(&mut self, cx: &mut Cx<'_>, cause: Cause) {
+        let waits = cx.core.running && self.has_work();
+        self.enter(cx, if waits { State::Waiting } else { State::None });
+        self.lost_by = waits.then_some(cause);
+        self.tell_wait(cx);
     }
 
     /// Tell when the next dial is due, if one is waited for.
     pub(super) fn tell_wait(&mut self, cx: &mut Cx<'_>) {
-        if matches!(self.state, State::Waiting) && cx.keeps(Rule::LossIsTold) {
-            let at = self.wake_at(cx.core);
-            self.emit(cx, Event::Reconnecting { at });
+        if matches!(self.state, State::Waiting)
+            && let (Some(cause), Some(retry)) = (self.lost_by, self.retry(cx.core))
+            && cx.keeps(Rule::LossIsTold)
+        {
+            self.emit(cx, Event::Reconnecting { cause, retry });
         }
     }
 
@@ -210,20 +210,21 @@ impl Peer {
         if cx.keeps(Rule::AcceptDies) {
             self.drop_consent(cx);
         }
-        if cx.keeps(Rule::LossIsTold) {
-            self.emit(cx, Event::Disconnected { cause });
-        }
-        if cause == Cause::Closed(CloseCode::Superseded) && cx.keeps(Rule::IdentityIsTold) {
-            self.emit(cx, Event::IdentityInUse { certain: true });
-        }
         if reported.is_none() || reported != self.session_id() {
             self.end_session(cx, if let Cause::Closed(code) = cause { code } else { CloseCode::Failed });
         } else if let Some(id) = reported {
             self.session = Session::Ending { id, deadline: cx.now };
         }
+        let retry = self.retry(cx.core).filter(|_| held.is_none());
+        if cx.keeps(Rule::LossIsTold) {
+            self.emit(cx, Event::Disconnected { cause, retry });
+        }
+        if cause == Cause::Closed(CloseCode::Superseded) && cx.keeps(Rule::IdentityIsTold) {
+            self.emit(cx, Event::IdentityInUse { certain: true });
+        }
         match held {
             Some(held) => self.incoming(cx, held.conn, held.hello, true),
-            None => self.wait_or_rest(cx),
+            None => self.wait_or_rest(cx, cause),
         }
     }
 
@@ -237,7 +238,7 @@ impl Peer {
             State::Deciding { conn: current, .. } if *current == conn => {
                 self.enter(cx, State::None);
                 self.drop_consent(cx);
-                self.dial_or_rest(cx);
+                self.dial_or_rest(cx, cause);
             }
             State::Dialing { held, .. } => {
                 if held.is_some_and(|held| held.conn == conn) {
@@ -279,7 +280,7 @@ impl Peer {
         self.emit(cx, Event::Terminated);
         self.renew_rests(cx.now);
         if cx.keeps(Rule::RedialAfterGoodbye) {
-            self.dial_or_rest(cx);
+            self.dial_or_rest(cx, Cause::Closed(CloseCode::Ok));
         }
     }
 
@@ -304,7 +305,7 @@ impl Peer {
                     self.consent = Consent::NotAsked;
                     cx.close(conn, code, reason);
                     self.enter(cx, State::None);
-                    self.dial_or_rest(cx);
+                    self.dial_or_rest(cx, Cause::LocallyClosed);
                 }
             }
             State::Accepting { .. } => self.consent = answer,

@@ -53,7 +53,7 @@ impl Manager {
     #[must_use]
     pub fn next_deadline(&self) -> Option<(Moment, Reason)> {
         let peers = self.peers.values().filter_map(|peer| peer.next_deadline(&self.core)).min();
-        let greeting = self.greeting.values().min().map(|&at| (at, Reason::Hello));
+        let greeting = self.greeting.values().map(|greeting| (greeting.deadline, Reason::Hello)).min();
         let stop = self.stop.map(|at| (at, Reason::Shutdown));
         [peers, greeting, stop].into_iter().flatten().filter(|(_, reason)| self.core.keeps_deadline(*reason)).min()
     }
@@ -62,7 +62,7 @@ impl Manager {
     fn slept(&self, now: Moment) -> bool {
         let peers = self.peers.values().flat_map(|peer| peer.deadlines(&self.core));
         let others = peers.filter(|(_, reason)| *reason != Reason::Backoff).map(|(at, _)| at);
-        let earliest = others.chain(self.greeting.values().copied()).chain(self.stop).min();
+        let earliest = others.chain(self.greeting.values().map(|greeting| greeting.deadline)).chain(self.stop).min();
         let late = if self.core.surroundings.hidden { span::LATE_HIDDEN } else { span::LATE };
         earliest.is_some_and(|at| at.after_millis(late) <= now) && self.core.keeps(Rule::SleepIsNoticed)
     }
@@ -73,11 +73,12 @@ impl Manager {
             return self.woken(now, out);
         }
         let hurried = self.core.keeps(Rule::HelloDeadline);
-        self.greeting.retain(|&conn, at| {
-            if *at <= now && hurried {
+        self.greeting.retain(|&conn, greeting| {
+            let late = greeting.deadline <= now && hurried;
+            if late {
                 out.push(Action::Close { conn, code: CloseCode::Failed, reason: "no Hello in time" });
             }
-            *at > now || !hurried
+            !late
         });
         self.each_peer(now, out, Peer::tick);
         if self.stop.is_some_and(|at| at <= now) && self.core.keeps(Rule::ShutdownDeadline) {
@@ -88,7 +89,7 @@ impl Manager {
     /// The machine slept: nothing is late that had no chance, and no connection is believed to be alive.
     pub(super) fn woken(&mut self, now: Moment, out: &mut Vec<Action>) {
         let grace = if self.core.keeps(Rule::WakingExtends) { now.after_millis(span::GRACE) } else { now };
-        for at in self.greeting.values_mut().chain(&mut self.stop) {
+        for at in self.greeting.values_mut().map(|greeting| &mut greeting.deadline).chain(&mut self.stop) {
             *at = (*at).max(grace);
         }
         self.each_peer(now, out, Peer::woken);

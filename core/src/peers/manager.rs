@@ -24,7 +24,7 @@ use super::{
 /// | action | what answers it |
 /// |---|---|
 /// | [`Dial`](Action::Dial), [`Establish`](Action::Establish) | [`Established`](Input::Established) or [`AttemptFailed`](Input::AttemptFailed) |
-/// | [`ReadHello`](Action::ReadHello) | [`HelloRead`](Input::HelloRead) or [`ConnectionLost`](Input::ConnectionLost) |
+/// | [`ReadHello`](Action::ReadHello) | [`Identified`](Input::Identified), then [`HelloRead`](Input::HelloRead); or [`ConnectionLost`](Input::ConnectionLost) |
 /// | [`AskHandler`](Action::AskHandler) | [`Decided`](Input::Decided), or nothing |
 /// | [`StartSession`](Action::StartSession) | any [`IntentDone`](Input::IntentDone), [`PeerFinished`](Input::PeerFinished); last, once, [`SessionComplete`](Input::SessionComplete) or [`SessionEnded`](Input::SessionEnded) |
 /// | [`FinishSession`](Action::FinishSession), [`AbortSession`](Action::AbortSession) | the session's end |
@@ -91,10 +91,18 @@ pub struct Manager {
     pub(super) core: Core,
     limits: Limits,
     pub(super) peers: BTreeMap<PeerId, Peer>,
-    /// Incoming connections whose Hello has not been read, with their deadlines.
-    pub(super) greeting: BTreeMap<ConnId, Moment>,
+    /// Incoming connections whose Hello has not been read.
+    pub(super) greeting: BTreeMap<ConnId, Greeting>,
     /// While shutting down: when that must be over.
     pub(super) stop: Option<Moment>,
+}
+
+/// An incoming connection whose Hello has not been read.
+#[derive(Clone, Debug)]
+pub(super) struct Greeting {
+    pub(super) deadline: Moment,
+    /// Whose it is, once the handshake is finished.
+    peer: Option<PeerId>,
 }
 
 impl Manager {
@@ -131,6 +139,7 @@ impl Manager {
                 self.with(now, out, peer, Peer::disconnect);
             }
             Input::Incoming { conn } => self.incoming(now, out, conn),
+            Input::Identified { conn, peer } => self.identified(out, conn, peer),
             Input::HelloRead { conn, peer, generation } => self.hello_read(now, out, conn, peer, generation),
             Input::Decided { decision, accept } => self.decided(now, out, decision, accept),
             Input::AcceptWithdrawn { decision } => {
@@ -153,7 +162,10 @@ impl Manager {
             Input::PeerFinished { session } => self.in_session(now, out, session, Peer::peer_finished),
             Input::SessionProgress { session } => self.in_session(now, out, session, Peer::progress),
             Input::SessionComplete { session } => self.in_session(now, out, session, Peer::session_complete),
-            Input::SessionEnded { session, cause } => self.in_session(now, out, session, |peer, cx| peer.session_ended(cx, cause)),
+            Input::SessionEnded { session, cause } if self.core.keeps(Rule::FailuresStayLocal) => {
+                self.in_session(now, out, session, |peer, cx| peer.session_ended(cx, cause))
+            }
+            Input::SessionEnded { cause, .. } => self.each_peer(now, out, |peer, cx| peer.session_ended(cx, cause)),
             Input::Terminated { conn } => {
                 let peer = self.find(|peer| peer.refers_to(conn));
                 self.with(now, out, peer, |peer, cx| peer.goodbye_over(cx, conn));
@@ -211,8 +223,22 @@ impl Manager {
         if !self.core.running || full {
             out.push(Action::Refuse { conn });
         } else {
-            self.greeting.insert(conn, now.after_millis(span::HELLO));
+            self.greeting.insert(conn, Greeting { deadline: now.after_millis(span::HELLO), peer: None });
             out.push(Action::ReadHello { conn });
+        }
+    }
+
+    /// Nobody may take all the handshakes: the oldest of a peer gives way.
+    fn identified(&mut self, out: &mut Vec<Action>, conn: ConnId, peer: PeerId) {
+        let Some(greeting) = self.greeting.get_mut(&conn) else { return };
+        greeting.peer = Some(peer);
+        let theirs = || self.greeting.iter().filter(|(_, greeting)| greeting.peer == Some(peer)).map(|(&conn, _)| conn);
+        if theirs().count() > self.limits.per_peer
+            && self.core.keeps(Rule::PeerLimit)
+            && let Some(oldest) = theirs().next()
+        {
+            self.greeting.remove(&oldest);
+            out.push(Action::Close { conn: oldest, code: CloseCode::LimitExceeded, reason: "too many connections without a Hello" });
         }
     }
 
@@ -225,7 +251,8 @@ impl Manager {
         } else if peer == self.core.me {
             out.push(Action::Close { conn, code: CloseCode::Failed, reason: "a node cannot sync with itself" });
         } else {
-            let room = self.peers.values().filter(|peer| peer.occupies()).count() < self.limits.sessions;
+            let others = self.peers.values().filter(|other| other.id != peer && other.occupies()).count();
+            let room = others < self.limits.sessions;
             self.with_peer(now, out, peer, |peer, cx| peer.incoming(cx, conn, hello, room));
         }
     }

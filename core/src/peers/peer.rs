@@ -8,7 +8,7 @@ use crate::{Generation, IntentId, Mode, Moment, PeerId, Role, SessionId};
 
 use super::{
     Accept, AcceptPolicy, Action, AttemptId, Cause, CloseCode, ConnId, ConnectionState, Event, IntentError, Outcome, PeerInfo,
-    ReconnectPolicy, code::After, policy::Jitter, rule::Rule,
+    ReconnectPolicy, Retry, code::After, policy::Jitter, rule::Rule,
 };
 
 /// Milliseconds that each stage may take.
@@ -214,6 +214,7 @@ impl Intent {
             return;
         }
         self.failures = self.failures.saturating_add(1);
+        self.free_since = None;
         let delay = core.delay(self.policy, self.failures);
         let delay = if longer { delay.saturating_mul(LONGER_FACTOR).max(span::LONGER * 1000) } else { delay };
         self.next = now.after_micros(delay);
@@ -246,10 +247,20 @@ impl Intent {
         }
     }
 
+    /// Whether it waits for a connection, or will when the session that is `ending` is over.
+    fn waits(&self, ending: bool) -> bool {
+        self.owner.is_none() || ending && self.fate.is_none()
+    }
+
     pub(super) fn join(&mut self, session: SessionId) {
         self.owner = Some(session);
-        self.free_since = None;
         self.firm = false;
+    }
+
+    /// A session that lasted makes up for the failures before it.
+    fn prove(&mut self) {
+        self.failures = 0;
+        self.free_since = None;
     }
 }
 
@@ -263,6 +274,8 @@ pub(super) struct Peer {
     pub(super) consent: Consent,
     pub(super) background: Option<Background>,
     pub(super) intents: BTreeMap<IntentId, Intent>,
+    /// Why there is no connection, while waiting for one.
+    pub(super) lost_by: Option<Cause>,
     /// Whether anything was told about this peer.
     pub(super) told: bool,
 }
@@ -277,6 +290,7 @@ impl Peer {
             consent: Consent::NotAsked,
             background: None,
             intents: BTreeMap::new(),
+            lost_by: None,
             told: false,
         }
     }
@@ -291,7 +305,7 @@ impl Peer {
     }
 
     pub(super) fn enter(&mut self, cx: &Cx<'_>, state: State) -> State {
-        self.since = cx.now;
+        (self.since, self.lost_by) = (cx.now, None);
         std::mem::replace(&mut self.state, state)
     }
 
@@ -306,20 +320,29 @@ impl Peer {
 
     /// Whether an intent waits for a connection, or will when the ending session is over.
     pub(super) fn has_work(&self) -> bool {
+        self.waiting().next().is_some()
+    }
+
+    /// The intents that wait for a connection, or will when the ending session is over.
+    fn waiting(&self) -> impl Iterator<Item = &Intent> {
         let ending = matches!(self.session, Session::Ending { .. });
-        self.intents.values().any(|intent| intent.owner.is_none() || ending && intent.fate.is_none())
+        self.intents.values().filter(move |intent| intent.waits(ending))
     }
 
     /// When the next dial is due, whatever the surroundings.
     pub(super) fn due_at(&self) -> Option<Moment> {
-        let ending = matches!(self.session, Session::Ending { .. });
-        let waits = self.intents.values().filter(|intent| intent.owner.is_none() || ending && intent.fate.is_none());
-        waits.map(|intent| intent.next).min()
+        self.waiting().map(|intent| intent.next).min()
     }
 
     /// When the next dial is due; `None` while there is no timer for it.
     pub(super) fn wake_at(&self, core: &Core) -> Option<Moment> {
         if core.surroundings.suspended() && core.keeps(Rule::AwayWaits) { None } else { self.due_at() }
+    }
+
+    /// The next attempt, if anything waits for one.
+    pub(super) fn retry(&self, core: &Core) -> Option<Retry> {
+        let first = self.waiting().min_by_key(|intent| intent.next)?;
+        Some(Retry { at: self.wake_at(core), attempt: first.failures.max(1), limit: first.policy.limit() })
     }
 
     /// The dial or establish that is under way.
@@ -385,8 +408,9 @@ impl Peer {
     /// A dial failed: for what it does to the intents that wait for one. A held connection spares them.
     pub(super) fn charge_dial(&mut self, cx: &mut Cx<'_>, cause: Cause, spared: bool) {
         let terminal = cx.core.after(cause) == After::Terminal;
+        let ending = matches!(self.session, Session::Ending { .. });
         for intent in self.intents.values_mut() {
-            let due = intent.owner.is_none() && intent.next <= cx.now && !spared;
+            let due = intent.waits(ending) && intent.next <= cx.now && !spared;
             if due || terminal {
                 intent.charge(cx.now, cause, false, cx.core);
             }
@@ -406,13 +430,18 @@ impl Peer {
         self.settle_doomed(cx);
     }
 
+    /// A session that lasted makes up for the failures of its intents.
+    pub(super) fn prove(&mut self, cx: &Cx<'_>, id: SessionId, started: Moment) {
+        let proven = cx.now.micros_since(started) >= span::PROVEN * 1000 || !cx.keeps(Rule::MinuteResets);
+        for intent in self.intents.values_mut().filter(|intent| proven && intent.owner == Some(id)) {
+            intent.prove();
+        }
+    }
+
     /// A running session lost its connection: its intents pay, those in the queue only wait.
     pub(super) fn charge_session(&mut self, cx: &mut Cx<'_>, cause: Cause, id: SessionId, started: Moment) {
-        let proven = cx.now.micros_since(started) >= span::PROVEN * 1000 || !cx.keeps(Rule::MinuteResets);
+        self.prove(cx, id, started);
         for intent in self.intents.values_mut() {
-            if intent.owner == Some(id) && proven {
-                intent.failures = 0;
-            }
             if intent.owner == Some(id) || cx.core.after(cause) == After::Terminal || !cx.keeps(Rule::LossSparesQueue) {
                 intent.charge(cx.now, cause, true, cx.core);
             } else {

@@ -27,7 +27,12 @@ impl ReconnectPolicy {
 
     /// Whether an intent that failed `failures` times in a row may try once more.
     pub(super) fn allows_another(&self, failures: u32) -> bool {
-        self.attempts == Self::UNLIMITED || failures < self.attempts
+        self.limit().is_none_or(|limit| failures < limit)
+    }
+
+    /// How many attempts in a row are allowed; `None`: any number.
+    pub(super) fn limit(&self) -> Option<u32> {
+        (self.attempts != Self::UNLIMITED).then_some(self.attempts)
     }
 
     /// The wait before the `step`th attempt in a row (from 1), in microseconds.

@@ -107,6 +107,8 @@ rules! {
     AttemptEnds,
     /// A failed accept spares own intents.
     FailedAcceptSparesIntents,
+    /// A failure concerns one peer.
+    FailuresStayLocal,
 
     /// A session starts only when the one before has ended.
     OneSession,
@@ -158,6 +160,8 @@ rules! {
 
     /// Handshakes are limited.
     HandshakeLimit,
+    /// Handshakes of one peer are limited: the oldest gives way.
+    PeerLimit,
     /// Sessions are limited.
     SessionLimit,
     /// The handler is asked.

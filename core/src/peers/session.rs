@@ -118,7 +118,7 @@ impl Peer {
 
     /// The connection is active: start a session with everything that waits, unless an old one is still ending.
     pub(super) fn start_session(&mut self, cx: &mut Cx<'_>) {
-        let State::Active { conn, role, .. } = self.state else { return };
+        let State::Active { conn, role, probe, .. } = self.state else { return };
         if !matches!(self.session, Session::None) && cx.keeps(Rule::OneSession) {
             return;
         }
@@ -134,6 +134,9 @@ impl Peer {
         };
         self.session = Session::Active { id: session, started: cx.now, finish: None };
         cx.out.push(Action::StartSession { session, conn, peer: self.id, role, accept, intents });
+        if probe.is_some() {
+            self.probe(cx);
+        }
         self.finish_if_idle(cx);
     }
 
@@ -191,8 +194,9 @@ impl Peer {
         match self.session {
             Session::None => {}
             Session::Ending { .. } => self.session_over(cx),
-            Session::Active { id, .. } => {
+            Session::Active { id, started, .. } => {
                 self.session = Session::None;
+                self.prove(cx, id, started);
                 if cx.keeps(Rule::UnprocessedReturns) {
                     self.take_back(cx, id, true);
                 }
@@ -204,7 +208,7 @@ impl Peer {
                 } else {
                     cx.close(conn, CloseCode::Ok, "no goodbye");
                     self.enter(cx, State::None);
-                    self.dial_or_rest(cx);
+                    self.dial_or_rest(cx, Cause::Closed(CloseCode::Ok));
                 }
             }
         }
@@ -253,7 +257,7 @@ impl Peer {
                 self.enter(cx, State::None);
             }
             State::Active { .. } => self.start_session(cx),
-            State::None => self.dial_or_rest(cx),
+            State::None => self.dial_or_rest(cx, Cause::LocallyClosed),
             State::Deciding { conn, hello } => {
                 if self.queued() {
                     self.commit(cx, conn, hello);
@@ -276,15 +280,8 @@ impl Peer {
                 }
             }
             State::Accepting { deadline, .. } | State::Terminating { deadline, .. } => extend(deadline),
-            State::Active { probe, .. } => {
-                if let Session::Active { id: session, .. } = self.session
-                    && cx.core.keeps(Rule::WakingProbes)
-                {
-                    *probe = Some(cx.now.after_millis(span::PROBE));
-                    cx.out.push(Action::Probe { session });
-                }
-            }
-            State::None | State::Deciding { .. } | State::Waiting => {}
+            State::Active { .. } if cx.core.keeps(Rule::WakingProbes) => self.probe(cx),
+            State::None | State::Deciding { .. } | State::Active { .. } | State::Waiting => {}
         }
         match &mut self.session {
             Session::Active { finish: Some(deadline), .. } | Session::Ending { deadline, .. } => extend(deadline),
@@ -295,6 +292,16 @@ impl Peer {
         }
         if let Some(background) = &mut self.background {
             extend(&mut background.deadline);
+        }
+    }
+
+    /// Does the peer still answer? Asked when its session starts, if none is running.
+    fn probe(&mut self, cx: &mut Cx<'_>) {
+        if let State::Active { probe, .. } = &mut self.state {
+            *probe = Some(cx.after(span::PROBE));
+        }
+        if let Session::Active { id: session, .. } = self.session {
+            cx.out.push(Action::Probe { session });
         }
     }
 
@@ -318,9 +325,6 @@ impl Peer {
     /// The node is shutting down.
     pub(super) fn shut_down(&mut self, cx: &mut Cx<'_>) {
         const REASON: &str = "shutting down";
-        if let Some(background) = self.background.take() {
-            cx.close(background.conn, CloseCode::ShuttingDown, REASON);
-        }
         if cx.keeps(Rule::ShutdownSettles) {
             self.settle_queued(cx, Outcome::Failed(IntentError::ShuttingDown));
         }
@@ -350,7 +354,8 @@ impl Peer {
     /// The time for shutting down is over: nothing may remain.
     pub(super) fn cut_down(&mut self, cx: &mut Cx<'_>) {
         self.shut_down(cx);
-        if let Some(conn) = self.conn() {
+        let background = self.background.take().map(|background| background.conn);
+        for conn in self.conn().into_iter().chain(background) {
             cx.close(conn, CloseCode::ShuttingDown, "shutting down");
         }
         self.enter(cx, State::None);

@@ -26,6 +26,10 @@ pub enum AcceptPolicy {
 pub struct Limits {
     /// Incoming connections whose Hello has not been read. More are refused before the handshake.
     pub handshakes: usize,
+    /// Those among them that are known to be of one peer ([`Input::Identified`]). The oldest gives way, closed with
+    /// [`CloseCode::LimitExceeded`]. Of connections whose Hello was read a peer never has more than three: one that is current or
+    /// dialed, one that is held, one that says goodbye.
+    pub per_peer: usize,
     /// Peers that are being decided, established or in a session, when another one without an own intent arrives: it is closed
     /// with [`CloseCode::LimitExceeded`]. Own dials are not limited.
     pub sessions: usize,
@@ -33,7 +37,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { handshakes: 32, sessions: 128 }
+        Self { handshakes: 32, per_peer: 4, sessions: 128 }
     }
 }
 
@@ -80,6 +84,13 @@ pub enum Input {
     Incoming {
         /// The new connection.
         conn: ConnId,
+    },
+    /// The handshake of an incoming connection is finished; its Hello has not been read.
+    Identified {
+        /// The connection.
+        conn: ConnId,
+        /// Whose it is, as the transport authenticated it.
+        peer: PeerId,
     },
     /// The Hello of an incoming connection was read and verified.
     HelloRead {
@@ -218,7 +229,8 @@ pub enum Action {
         /// The connection.
         conn: ConnId,
     },
-    /// Finish the handshake of an incoming connection and read its Hello. Ends with [`Input::HelloRead`] or [`Input::ConnectionLost`].
+    /// Finish the handshake of an incoming connection ([`Input::Identified`]) and read its Hello. Ends with [`Input::HelloRead`] or
+    /// [`Input::ConnectionLost`].
     ReadHello {
         /// The connection.
         conn: ConnId,
@@ -369,6 +381,17 @@ pub enum Accept {
     Decision(AttemptId),
 }
 
+/// The next attempt at a connection, as far as it is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Retry {
+    /// When; `None`: not before the network, the page or a user says so.
+    pub at: Option<Moment>,
+    /// Which attempt in a row this is for the intent that is due first, from 1; those that cost nothing (after a duplicate) do not count.
+    pub attempt: u32,
+    /// How many attempts in a row that intent has; `None`: it never gives up.
+    pub limit: Option<u32>,
+}
+
 /// News about a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Event {
@@ -383,11 +406,15 @@ pub enum Event {
     Disconnected {
         /// Why.
         cause: Cause,
+        /// What follows; `None`: no intent waits for another attempt, or a connection of the peer's takes its place at once.
+        retry: Option<Retry>,
     },
     /// Intents wait for the next attempt.
     Reconnecting {
-        /// When; `None`: not before the network, the page or a user says so.
-        at: Option<Moment>,
+        /// Why there is no connection.
+        cause: Cause,
+        /// The next attempt.
+        retry: Retry,
     },
     /// The connection ended well.
     Terminated,

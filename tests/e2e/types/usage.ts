@@ -24,7 +24,7 @@ export async function syncs(node: WillowNode, peer: PeerAddress, init: SessionIn
 }
 
 export async function accepting(relays: string[], friends: Set<string>, init: SessionInit): Promise<WillowNode> {
-  await WillowNode.open({ relays, accept: (peer) => (friends.has(peer) ? init : null), limits: { maxHandshakes: 4, maxTransfersPerPeer: 2 } });
+  await WillowNode.open({ relays, accept: (peer) => (friends.has(peer) ? init : null), limits: { maxHandshakes: 4, maxHandshakesPerPeer: 2, maxTransfersPerPeer: 2 } });
   return WillowNode.open({
     accept: async (peer, signal) => {
       const { ok } = await fetch(`https://example.org/members/${peer}`, { signal });

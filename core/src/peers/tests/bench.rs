@@ -1,5 +1,8 @@
 //! One machine on the bench: brought into a state, given an input, its actions read.
 
+use std::cell::Cell;
+
+use super::diagram::{Change, changes, name, states};
 use crate::peers::*;
 use crate::{Generation, IntentId, Mode, Moment, PeerId, SessionId};
 
@@ -12,6 +15,35 @@ pub(super) fn hello(counter: u64) -> Generation {
     Generation { instance: [9; 16], counter }
 }
 
+thread_local! {
+    static BROKEN: Cell<Option<Rule>> = const { Cell::new(None) };
+}
+
+/// Every machine that is made meanwhile on this thread breaks the rule.
+pub(super) fn with_broken<T>(rule: Rule, act: impl FnOnce() -> T) -> T {
+    BROKEN.set(Some(rule));
+    let result = act();
+    BROKEN.set(None);
+    result
+}
+
+/// A machine, all rules kept but for the one that is being broken.
+pub(super) fn machine(config: Config) -> Manager {
+    let mut manager = Manager::new(config);
+    if let Some(rule) = BROKEN.get() {
+        manager.break_rule(rule);
+    }
+    manager
+}
+
+/// A list of tests by name, for `caught`.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        pub(super) const TESTS: &[(&str, fn())] = &[$((stringify!($name), $name)),*];
+    };
+}
+pub(super) use tests;
+
 pub(super) struct Bench {
     pub(super) manager: Manager,
     pub(super) now: Moment,
@@ -19,6 +51,9 @@ pub(super) struct Bench {
     /// All that was done, events aside.
     pub(super) done: Vec<Action>,
     pub(super) events: Vec<Event>,
+    /// The changes of state so far.
+    pub(super) changes: Vec<Change>,
+    steps: u32,
 }
 
 impl Bench {
@@ -32,13 +67,17 @@ impl Bench {
 
     pub(super) fn with(peer: PeerId, accept: AcceptPolicy, limits: Limits) -> Self {
         let config = Config { me: ME, instance: [1; 16], seed: 3, accept, limits };
-        Self { manager: Manager::new(config), now: Moment(1_000_000), peer, done: Vec::new(), events: Vec::new() }
+        Self { manager: machine(config), now: Moment(1_000_000), peer, done: Vec::new(), events: Vec::new(), changes: Vec::new(), steps: 0 }
     }
 
     /// One input; what it makes the machine do, events aside.
     pub(super) fn put(&mut self, input: Input) -> Vec<Action> {
+        self.steps += 1;
+        assert!(self.steps < 10_000, "it never ends");
         let mut out = Vec::new();
+        let (before, name) = (states(&self.manager), name(&input));
         self.manager.step(self.now, input, &mut out);
+        self.changes.extend(changes(name, &before, &states(&self.manager)));
         let mut actions = Vec::new();
         for action in out {
             match action {

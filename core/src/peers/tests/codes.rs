@@ -141,3 +141,15 @@ fn reconnect_policies_out_of_range_are_harmless() {
         assert!(short.delay(u32::MAX, &mut Jitter(1)) <= 20);
     }
 }
+
+tests![
+    codes_and_numbers_are_the_same,
+    after_each_cause_a_patient_intent_waits_as_the_table_says,
+    terminal_causes_end_the_most_patient_intent,
+    an_intent_without_attempts_fails_with_the_error_of_the_cause,
+    a_duplicate_costs_no_attempt_but_not_for_ever,
+    what_this_node_finds_it_closes_with_the_code_of_the_rule,
+    reconnect_delays_grow_up_to_the_cap,
+    reconnect_jitter_is_seeded_and_bounded,
+    reconnect_policies_out_of_range_are_harmless,
+];

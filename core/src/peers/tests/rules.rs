@@ -2,7 +2,7 @@
 
 use super::bench::*;
 use crate::peers::*;
-use crate::{IntentId, Mode, Role};
+use crate::{IntentId, Role};
 
 /// Every state a peer can be in, each on a bench of its own, with one own intent (1) where the state can have one.
 pub(super) fn states() -> Vec<(&'static str, Bench)> {
@@ -127,6 +127,43 @@ fn mistake_15_shutdown_does_not_wait_longer_than_ten_seconds_for_goodbyes() {
 }
 
 #[test]
+fn mistake_15_shutdown_lets_goodbyes_finish() {
+    for background in [false, true] {
+        let mut bench = Bench::asking(GREATER);
+        bench.once(1);
+        bench.establish(1, hello(5));
+        bench.finish_intent(1);
+        bench.complete();
+        if background {
+            bench.arrive(2, hello(6));
+        }
+        let actions = bench.put(Input::Shutdown);
+        assert!(!closes(&actions, 1, CloseCode::ShuttingDown), "the peer may not have everything");
+        assert_eq!(bench.put(Input::Terminated { conn: ConnId(1) }), [Action::Stopped]);
+    }
+}
+
+#[test]
+fn mistake_15_shutdown_is_over_in_time_even_if_nothing_else_were() {
+    for (rule, intent) in [(Rule::EndingDeadline, true), (Rule::GoodbyeDeadline, false)] {
+        let mut bench = Bench::new(GREATER);
+        bench.manager.break_rule(rule);
+        bench.arrive(1, hello(5));
+        bench.establish(1, hello(5));
+        if intent {
+            bench.live(1);
+        } else {
+            bench.complete();
+        }
+        bench.put(Input::Shutdown);
+        let actions = bench.wait_for(Reason::Shutdown);
+        assert!(closes(&actions, 1, CloseCode::ShuttingDown));
+        assert_eq!(actions.last(), Some(&Action::Stopped));
+        bench.assert_nothing_is_left();
+    }
+}
+
+#[test]
 fn mistake_16_submission_after_shutdown_fails_at_once() {
     let mut bench = Bench::new(GREATER);
     assert_eq!(bench.put(Input::Shutdown), [Action::Stopped]);
@@ -211,6 +248,14 @@ fn a_handlers_no_only_omits_the_accept_intent_when_own_intents_wait() {
 }
 
 #[test]
+fn own_intents_that_wait_accept_before_the_handler_is_heard() {
+    let mut bench = Bench::asking(GREATER);
+    bench.live(1);
+    bench.fail(Cause::Unreachable);
+    assert!(establishes(&bench.arrive(1, hello(1)), 1));
+}
+
+#[test]
 fn a_connection_that_is_lost_while_deciding_withdraws_the_question() {
     let mut bench = Bench::asking(GREATER);
     bench.arrive(1, hello(1));
@@ -221,7 +266,7 @@ fn a_connection_that_is_lost_while_deciding_withdraws_the_question() {
 
 #[test]
 fn limits_refuse_handshakes_before_they_cost_anything() {
-    let mut bench = Bench::with(GREATER, AcceptPolicy::Everyone, Limits { handshakes: 2, sessions: 9 });
+    let mut bench = Bench::with(GREATER, AcceptPolicy::Everyone, Limits { handshakes: 2, per_peer: 2, sessions: 9 });
     for conn in [1, 2] {
         assert_eq!(bench.put(Input::Incoming { conn: ConnId(conn) }), [Action::ReadHello { conn: ConnId(conn) }]);
     }
@@ -235,8 +280,27 @@ fn limits_refuse_handshakes_before_they_cost_anything() {
 }
 
 #[test]
+fn limits_per_peer_leave_room_for_others() {
+    let mut bench = Bench::with(GREATER, AcceptPolicy::Everyone, Limits { handshakes: 4, per_peer: 2, sessions: 9 });
+    for conn in [1, 2, 3] {
+        bench.put(Input::Incoming { conn: ConnId(conn) });
+    }
+    assert_eq!(bench.put(Input::Identified { conn: ConnId(2), peer: GREATER }), []);
+    assert_eq!(bench.put(Input::Identified { conn: ConnId(1), peer: LESSER }), []);
+    assert_eq!(bench.put(Input::Identified { conn: ConnId(3), peer: GREATER }), []);
+    bench.put(Input::Incoming { conn: ConnId(4) });
+    assert!(closes(&bench.put(Input::Identified { conn: ConnId(4), peer: GREATER }), 2, CloseCode::LimitExceeded));
+    // The Hello of the one that gave way comes too late; the newer ones go on, and one that was read counts no more.
+    assert!(closes(&bench.put(Input::HelloRead { conn: ConnId(2), peer: GREATER, generation: hello(1) }), 2, CloseCode::Duplicate));
+    assert!(establishes(&bench.put(Input::HelloRead { conn: ConnId(3), peer: GREATER, generation: hello(2) }), 3));
+    bench.put(Input::Incoming { conn: ConnId(5) });
+    assert_eq!(bench.put(Input::Identified { conn: ConnId(5), peer: GREATER }), []);
+    assert_eq!(bench.put(Input::Identified { conn: ConnId(3), peer: GREATER }), [], "a report of what was read already");
+}
+
+#[test]
 fn limits_of_sessions_spare_own_intents_and_successors() {
-    let mut bench = Bench::with(GREATER, AcceptPolicy::Everyone, Limits { handshakes: 9, sessions: 1 });
+    let mut bench = Bench::with(GREATER, AcceptPolicy::Everyone, Limits { handshakes: 9, per_peer: 9, sessions: 1 });
     bench.arrive(1, hello(1));
     bench.establish(1, hello(1));
     bench.peer = LESSER;
@@ -250,224 +314,6 @@ fn limits_of_sessions_spare_own_intents_and_successors() {
     bench.live(1);
     bench.fail(Cause::Unreachable);
     assert!(establishes(&bench.arrive(4, hello(1)), 4));
-}
-
-#[test]
-fn reconnect_backs_off_counts_and_gives_up() {
-    let policy = ReconnectPolicy { jitter: 0.0, attempts: 3, ..ReconnectPolicy::ALWAYS };
-    let mut bench = Bench::new(GREATER);
-    bench.submit(1, Mode::Live, policy);
-    let mut waits = Vec::new();
-    while bench.outcome(1).is_none() {
-        bench.fail(Cause::Unreachable);
-        if bench.outcome(1).is_none() {
-            let before = bench.now;
-            assert!(dials(&bench.wait_for(Reason::Backoff)));
-            waits.push(bench.now.micros_since(before) / 1000);
-        }
-    }
-    assert_eq!(waits, [500, 1000, 2000]);
-    assert_eq!(bench.outcome(1), Some(Outcome::Failed(IntentError::Unreachable(Cause::Unreachable))));
-    bench.assert_nothing_is_left();
-}
-
-#[test]
-fn reconnect_attempts_start_again_only_after_a_minute_of_session() {
-    for (millis, survives) in [(59_000, false), (60_000, true)] {
-        let mut bench = Bench::new(GREATER);
-        bench.submit(1, Mode::Live, ReconnectPolicy { attempts: 1, ..ReconnectPolicy::ALWAYS });
-        bench.fail(Cause::Unreachable);
-        bench.wait_for(Reason::Backoff);
-        bench.establish(1, hello(1));
-        bench.pass(millis);
-        bench.lose(1, Cause::Lost);
-        bench.end(Cause::Lost);
-        assert_eq!(bench.outcome(1).is_none(), survives);
-    }
-}
-
-#[test]
-fn reconnect_events_tell_cause_and_next_attempt() {
-    let mut bench = Bench::new(GREATER);
-    bench.submit(1, Mode::Live, ReconnectPolicy { jitter: 0.0, ..ReconnectPolicy::ALWAYS });
-    bench.establish(1, hello(1));
-    bench.lose(1, Cause::Lost);
-    let at = bench.now.after_millis(500);
-    assert_eq!(
-        bench.events,
-        [
-            Event::Connecting,
-            Event::Established { role: Role::Alfie },
-            Event::Disconnected { cause: Cause::Lost },
-            Event::Reconnecting { at: Some(at) }
-        ]
-    );
-    let info = &bench.manager.peers()[0];
-    assert_eq!((info.state, info.next_attempt, info.since), (ConnectionState::Waiting, Some(at), bench.now));
-}
-
-#[test]
-fn reconnect_is_cut_short_by_a_new_intent_the_network_and_the_page() {
-    let cuts: [fn(&mut Bench) -> Vec<Action>; 5] = [
-        |bench| bench.once(2),
-        |bench| bench.put(Input::Online),
-        |bench| bench.put(Input::Visible),
-        |bench| bench.put(Input::Resumed),
-        |bench| bench.put(Input::Woken),
-    ];
-    for cut in cuts {
-        let mut bench = Bench::new(GREATER);
-        bench.live(1);
-        bench.fail(Cause::Unreachable);
-        assert!(dials(&cut(&mut bench)));
-    }
-}
-
-#[test]
-fn reconnect_waits_without_a_timer_while_hidden_offline_or_frozen() {
-    for (leave, back) in [(Input::Hidden, Input::Visible), (Input::Offline, Input::Online), (Input::Frozen, Input::Resumed)] {
-        let mut bench = Bench::new(GREATER);
-        bench.live(1);
-        bench.establish(1, hello(1));
-        bench.put(leave);
-        bench.lose(1, Cause::Lost);
-        bench.end(Cause::Lost);
-        assert_eq!(bench.events.last(), Some(&Event::Reconnecting { at: None }));
-        assert_eq!(bench.manager.next_deadline(), None);
-        assert_eq!(bench.put(Input::Tick), []);
-        assert!(dials(&bench.put(back)));
-    }
-}
-
-#[test]
-fn reconnect_waits_that_lose_their_timer_or_get_it_back_are_told() {
-    for (leave, back) in [(Input::Hidden, Input::Visible), (Input::Offline, Input::Online), (Input::Frozen, Input::Resumed)] {
-        let mut bench = Bench::new(GREATER);
-        bench.live(1);
-        bench.fail(Cause::Closed(CloseCode::LimitExceeded)); // a wait that nothing cuts short
-        let at = bench.manager.next_deadline().map(|(at, _)| at);
-        assert!(at.is_some());
-        assert_eq!(bench.put(leave.clone()), []);
-        assert_eq!(bench.events.last(), Some(&Event::Reconnecting { at: None }));
-        let told = bench.events.len();
-        bench.put(leave);
-        assert_eq!(bench.events.len(), told, "once");
-        assert_eq!(bench.put(back), []);
-        assert_eq!(bench.events.last(), Some(&Event::Reconnecting { at }));
-    }
-}
-
-#[test]
-fn reconnect_waits_for_a_hidden_page_although_its_timers_are_late() {
-    let mut bench = Bench::new(GREATER);
-    bench.live(1);
-    bench.put(Input::Hidden);
-    bench.fail(Cause::Unreachable);
-    assert_eq!(bench.put(Input::Woken), []);
-    assert!(dials(&bench.put(Input::Visible)));
-
-    // Browsers run the timers of a hidden page once a minute: a deadline counts all the same.
-    bench.put(Input::Hidden);
-    bench.pass(60_000);
-    assert!(cancels(&bench.put(Input::Tick), CloseCode::Failed));
-}
-
-#[test]
-fn reconnect_does_not_dial_into_a_network_that_is_gone() {
-    let mut bench = Bench::new(GREATER);
-    bench.live(1);
-    bench.put(Input::Offline);
-    bench.fail(Cause::Unreachable);
-    assert_eq!(bench.put(Input::Visible), []);
-    assert!(dials(&bench.put(Input::Online)));
-}
-
-#[test]
-fn reconnect_after_a_good_end_rests_half_a_minute() {
-    let mut bench = Bench::new(GREATER);
-    bench.live(1);
-    bench.establish(1, hello(1));
-    let session = bench.session();
-    bench.put(Input::PeerFinished { session });
-    bench.complete();
-    bench.pass(1_000);
-    bench.put(Input::Terminated { conn: ConnId(1) });
-    assert_eq!(bench.manager.next_deadline(), Some((bench.now.after_millis(30_000), Reason::Backoff)));
-    assert_eq!(bench.put(Input::Online), [], "a rest is a rest");
-    assert!(dials(&bench.once(2)), "a new intent dials at once");
-}
-
-#[test]
-fn reconnect_after_a_good_end_a_once_intent_dials_at_once_but_not_for_ever() {
-    let mut bench = Bench::new(GREATER);
-    bench.once(1);
-    for round in 1..=4 {
-        bench.establish(round, hello(round));
-        let session = bench.session();
-        bench.put(Input::PeerFinished { session });
-        bench.complete();
-        assert_eq!(dials(&bench.put(Input::Terminated { conn: ConnId(round) })), round < 4);
-    }
-    assert_eq!(bench.outcome(1), Some(Outcome::Failed(IntentError::Unfinished)));
-    bench.assert_nothing_is_left();
-}
-
-#[test]
-fn reconnect_after_superseded_waits_longer_and_tells() {
-    let mut bench = Bench::new(GREATER);
-    bench.live(1);
-    bench.establish(1, hello(1));
-    bench.lose(1, Cause::Closed(CloseCode::Superseded));
-    assert!(bench.events.contains(&Event::IdentityInUse { certain: true }));
-    bench.end(Cause::Lost);
-    assert_eq!(bench.put(Input::Visible), []);
-    let (at, reason) = bench.manager.next_deadline().unwrap();
-    assert_eq!(reason, Reason::Backoff);
-    assert!(at.micros_since(bench.now) >= 10_000_000);
-}
-
-#[test]
-fn reconnect_a_hasty_intent_does_not_spend_the_attempts_of_a_patient_one() {
-    let patient = ReconnectPolicy { first_delay: 60_000_000, cap: 60_000_000, jitter: 0.0, factor: 1.0, attempts: 1 };
-    let mut bench = Bench::new(GREATER);
-    bench.submit(1, Mode::Live, patient);
-    bench.fail(Cause::Unreachable);
-    bench.once(2);
-    bench.fail(Cause::Unreachable);
-    assert_eq!(bench.outcome(2), Some(Outcome::Failed(IntentError::Unreachable(Cause::Unreachable))));
-    assert_eq!((bench.state(), bench.outcome(1)), (ConnectionState::Waiting, None));
-}
-
-#[test]
-fn waking_extends_deadlines_and_probes() {
-    let mut bench = Bench::new(GREATER);
-    bench.live(1);
-    bench.establish(1, hello(1));
-    bench.peer = LESSER;
-    bench.live(2);
-    bench.pass(3_600_000);
-    // The timer of the dial is an hour late: nothing is lost, the living are asked.
-    let actions = bench.put(Input::Tick);
-    assert!(matches!(actions[..], [Action::Probe { .. }]), "{actions:?}");
-    assert_eq!(bench.state(), ConnectionState::Dialing);
-    let [Action::Probe { session }] = actions[..] else { panic!() };
-    bench.put(Input::ProbeAnswered { session });
-    assert_eq!(bench.manager.next_deadline(), Some((bench.now.after_millis(5_000), Reason::Dial)));
-    assert!(cancels(&bench.wait_for(Reason::Dial), CloseCode::Failed));
-}
-
-#[test]
-fn a_probe_without_answer_is_a_loss() {
-    for relay in [true, false] {
-        let mut bench = Bench::new(GREATER);
-        bench.live(1);
-        bench.establish(1, hello(1));
-        bench.put(Input::Relay { connected: relay });
-        bench.put(Input::Resumed);
-        assert!(closes(&bench.wait_for(Reason::Probe), 1, CloseCode::Failed));
-        assert_eq!(bench.state(), ConnectionState::Waiting);
-        assert_eq!(bench.events.contains(&Event::IdentityInUse { certain: false }), relay);
-    }
 }
 
 #[test]
@@ -508,6 +354,15 @@ fn an_intent_is_submitted_once() {
 }
 
 #[test]
+fn limits_of_sessions_do_not_count_the_peer_itself() {
+    let mut bench = Bench::with(GREATER, AcceptPolicy::Everyone, Limits { sessions: 1, ..Limits::default() });
+    bench.arrive(1, hello(1));
+    bench.establish(1, hello(1));
+    bench.complete();
+    assert!(establishes(&bench.arrive(2, hello(2)), 2), "its last connection is saying goodbye");
+}
+
+#[test]
 fn every_generation_is_greater_than_the_one_before() {
     let mut bench = Bench::new(GREATER);
     bench.once(1);
@@ -524,4 +379,34 @@ fn every_generation_is_greater_than_the_one_before() {
         })
         .collect();
     assert_eq!(counters, [1, 2, 3]);
+    // Nor does it start again when a peer, or every peer, is forgotten.
+    bench.put(Input::Disconnect { peer: LESSER });
+    bench.put(Input::Disconnect { peer: GREATER });
+    bench.complete();
+    bench.put(Input::Terminated { conn: ConnId(1) });
+    bench.assert_nothing_is_left();
+    assert!(matches!(bench.once(3)[..], [Action::Dial { generation, .. }] if generation.counter == 4));
 }
+
+tests![
+    mistake_15_shutdown_in_each_state,
+    mistake_15_shutdown_does_not_wait_longer_than_ten_seconds_for_goodbyes,
+    mistake_15_shutdown_lets_goodbyes_finish,
+    mistake_15_shutdown_is_over_in_time_even_if_nothing_else_were,
+    mistake_16_submission_after_shutdown_fails_at_once,
+    own_intents_that_wait_accept_before_the_handler_is_heard,
+    shutdown_closes_what_has_not_said_hello,
+    an_accepted_session_ends_when_the_peer_has_finished,
+    a_handlers_answer_is_kept_for_its_connection_and_its_successors,
+    a_handlers_late_yes_joins_a_session_of_own_intents,
+    a_handlers_no_only_omits_the_accept_intent_when_own_intents_wait,
+    a_connection_that_is_lost_while_deciding_withdraws_the_question,
+    limits_refuse_handshakes_before_they_cost_anything,
+    limits_per_peer_leave_room_for_others,
+    limits_of_sessions_spare_own_intents_and_successors,
+    closing_all_intents_cancels_the_dial,
+    disconnecting_ends_every_state,
+    an_intent_is_submitted_once,
+    limits_of_sessions_do_not_count_the_peer_itself,
+    every_generation_is_greater_than_the_one_before,
+];

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::bench::machine;
+use super::diagram::{Change, changes, name, states};
 use crate::peers::{peer::State, *};
 use crate::{Generation, IntentId, Mode, Moment, PeerId, SessionId};
 
@@ -104,6 +106,8 @@ pub(super) struct World {
     next_intent: u64,
     pub(super) trace: Vec<String>,
     pub(super) tracing: bool,
+    /// The changes of state by the last input.
+    pub(super) changes: Vec<Change>,
 }
 
 pub(super) fn id_of(node: usize) -> PeerId {
@@ -114,7 +118,7 @@ fn new_manager(node: usize, start: u8, accept: AcceptPolicy) -> Manager {
     let mut instance = [0; 16];
     instance[7] = start;
     instance[15] = node as u8;
-    Manager::new(Config { me: id_of(node), instance, seed: node as u64, accept, limits: Limits::default() })
+    machine(Config { me: id_of(node), instance, seed: node as u64, accept, limits: Limits::default() })
 }
 
 impl World {
@@ -131,7 +135,17 @@ impl World {
                 starts: 1,
             })
             .collect();
-        Self { now: Moment(0), nodes, conns: Vec::new(), rules, dials: 0, next_intent: 0, trace: Vec::new(), tracing: false }
+        Self {
+            now: Moment(0),
+            nodes,
+            conns: Vec::new(),
+            rules,
+            dials: 0,
+            next_intent: 0,
+            trace: Vec::new(),
+            tracing: false,
+            changes: Vec::new(),
+        }
     }
 
     pub(super) fn input(&mut self, node: usize, input: Input) {
@@ -139,7 +153,10 @@ impl World {
             self.trace.push(format!("{} {node} <- {input:?}", self.now.0 / 1000));
         }
         let mut out = Vec::new();
+        let before = states(&self.nodes[node].manager);
+        let name = name(&input);
         self.nodes[node].manager.step(self.now, input, &mut out);
+        self.changes.extend(changes(name, &before, &states(&self.nodes[node].manager)));
         for action in out {
             if self.tracing && !matches!(action, Action::Emit { .. }) {
                 self.trace.push(format!("      {node} -> {action:?}"));
@@ -294,6 +311,12 @@ impl World {
     }
 
     fn start(&mut self, node: usize, session: SessionId, conn: usize, intents: &[IntentId]) {
+        let pair = (self.conns[conn].dialer, self.conns[conn].acceptor);
+        let same = |other: &Session| {
+            let (dialer, acceptor) = (self.conns[other.conn].dialer, self.conns[other.conn].acceptor);
+            (dialer, acceptor) == pair || (acceptor, dialer) == pair
+        };
+        assert!(!self.nodes[node].sessions.values().any(same), "two sessions with one peer\n{}", self.tail());
         let once = intents.iter().filter(|intent| self.nodes[node].modes[intent] == Mode::Once).copied().collect();
         self.nodes[node].sessions.insert(session, Session { conn, once, complete: false });
         let side = self.conns[conn].side(node);
@@ -505,15 +528,21 @@ impl World {
         self.open().into_iter().filter(|&conn| !self.conns[conn].dead).collect()
     }
 
+    /// Everything is as it will be.
+    pub(super) fn rests(&self) -> bool {
+        self.is_calm() && self.enabled().iter().all(|step| matches!(step, Step::Decide(..)))
+    }
+
     pub(super) fn tail(&self) -> String {
         self.trace[self.trace.len().saturating_sub(80)..].join("\n")
     }
 
-    /// Both nodes are active on the same connection.
+    /// Both nodes are active on the same connection, in sessions that own every intent.
     pub(super) fn together(&self, a: usize, b: usize) -> bool {
         let on = |node: usize, peer: usize| {
-            let peers = self.nodes[node].manager.peers();
-            peers.iter().find(|info| info.peer == id_of(peer)).filter(|info| info.session.is_some()).and_then(|info| info.conn)
+            let peer = self.nodes[node].manager.peers.get(&id_of(peer))?;
+            let session = peer.info(&self.nodes[node].manager.core).session?;
+            peer.conn().filter(|_| peer.intents.values().all(|intent| intent.owner == Some(session)))
         };
         on(a, b).is_some() && on(a, b) == on(b, a)
     }
@@ -546,16 +575,7 @@ impl World {
 
     /// Everything that the future depends on.
     pub(super) fn fingerprint(&self) -> u128 {
-        use std::fmt::Write;
-        struct Print(blake3::Hasher);
-        impl Write for Print {
-            fn write_str(&mut self, text: &str) -> std::fmt::Result {
-                self.0.update(text.as_bytes());
-                Ok(())
-            }
-        }
-        let mut print = Print(blake3::Hasher::new());
-        write!(print, "{:?}{:?}{:?}", self.now, self.nodes, self.conns).unwrap();
-        u128::from_le_bytes(print.0.finalize().as_bytes()[..16].try_into().unwrap())
+        let text = format!("{:?}{:?}{:?}", self.now, self.nodes, self.conns);
+        u128::from_le_bytes(blake3::hash(text.as_bytes()).as_bytes()[..16].try_into().unwrap())
     }
 }
