@@ -114,7 +114,9 @@ struct AbortListener {
 impl AbortListener {
     fn new(signal: AbortSignal) -> Self {
         let (abort, aborted) = mpsc::unbounded_channel();
-        let listener = Closure::new(move || drop(abort.send(())));
+        let listener = Closure::new(move || {
+            let _ = abort.send(());
+        });
         // Adding a function as listener of an event fails for no signal.
         let _ = signal.add_event_listener_with_callback("abort", listener.as_ref().unchecked_ref());
         Self { signal, listener, aborted }

@@ -40,7 +40,7 @@ async fn reconnect_finds_a_partner_that_was_opened_again_with_the_same_key() {
         next(&events, "reconciledAll").await;
         write(&alfie, &space, &user, &["round", &round.to_string()], b"news").await;
         partner.shutdown().await;
-        let SessionEvent::Disconnected { cause } = next(&events, "disconnected").await else { panic!("it is one") };
+        let SessionEvent::Disconnected { cause, .. } = next(&events, "disconnected").await else { panic!("it is one") };
         assert_eq!(cause.code(), "transport");
         next(&events, "reconnecting").await;
         partner = open().await;

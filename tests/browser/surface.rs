@@ -318,7 +318,7 @@ async fn after_shutdown_every_method_refuses() {
 #[wasm_bindgen_test]
 async fn the_state_of_the_relay_goes_out_and_that_of_the_page_comes_in() {
     let options = [("relays", strings(&[&relay()])), ("reconnect", object(&[("attempts", f64::INFINITY.into())]))];
-    let node = RawNode::try_from_js_value(ok(RawNode::open(object(&options))).await).expect("a node");
+    let node = RawNode::try_from_js_value(ok(RawNode::open(object(&options), None)).await).expect("a node");
     let status = node.watch_status();
     ok(node.online()).await;
     let told = field(&next(&node.watch_status()).await, "relay");
