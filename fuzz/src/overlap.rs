@@ -84,6 +84,7 @@ impl Side {
         while let Some(event) = self.machine.poll_event() {
             match event {
                 OverlapEvent::Ended { overlap } => self.machine.release(overlap),
+                OverlapEvent::PairEnded { .. } => {}
                 OverlapEvent::Matched { overlap, shared, .. } => {
                     self.matched += 1;
                     if let Some((own, peer)) = self.machine.handles(overlap) {

@@ -227,8 +227,11 @@ impl Intent {
         if now.micros_since(since) > span::FREE * 1000 && core.keeps(Rule::FreeRetriesEnd) {
             return self.back_off(now, error, false, core);
         }
-        self.next = now.after_micros(core.delay(self.policy, 1));
-        self.firm = false;
+        let next = now.after_micros(core.delay(self.policy, 1));
+        // A wait that nothing may cut short goes on.
+        if !self.firm || self.next <= next {
+            (self.next, self.firm) = (next, false);
+        }
     }
 
     /// Back from a session that completed without it.

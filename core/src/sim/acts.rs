@@ -19,12 +19,18 @@ impl World {
         self.note(&format!("{act:?}"), &[]);
         match act {
             Act::Submit { node, peer, intent, mode, policy, part } => {
-                if self.is_awake(node) && !self.nodes[node].closing {
+                if self.is_awake(node) {
                     self.submit(node, peer, IntentId(intent), (mode, policy, part));
                 }
             }
             Act::Close { node, intent } => self.tell(node, Input::CloseIntent { intent: IntentId(intent) }),
             Act::Disconnect { node, peer } => self.tell(node, Input::Disconnect { peer: id_of(peer) }),
+            Act::Withdraw { node, any } => {
+                let questions: Vec<_> = self.nodes[node].questions.iter().copied().collect();
+                if let Some(&decision) = questions.get(any as usize % questions.len().max(1)) {
+                    self.tell(node, Input::AcceptWithdrawn { decision });
+                }
+            }
             Act::Write { node, item } => {
                 if self.is_awake(node) {
                     self.write(node, Write::Own(item));
@@ -64,7 +70,13 @@ impl World {
         let stubborn = policy.attempts == ReconnectPolicy::UNLIMITED;
         let intent = Intent { peer, mode, part, settled: None, story: Story::default(), stubborn };
         self.nodes[node].intents.insert(id, intent);
-        self.input(node, Input::Submit { intent: id, peer: id_of(peer), mode, policy });
+        let input = Input::Submit { intent: id, peer: id_of(peer), mode, policy };
+        if self.nodes[node].closing {
+            // Whatever comes behind the end would not be taken in any more.
+            self.feed(node, input);
+        } else {
+            self.input(node, input);
+        }
     }
 
     fn page(&mut self, node: usize, news: Page) {
@@ -122,7 +134,10 @@ impl World {
             self.input(node, Input::Resumed);
         }
         for happening in std::mem::take(&mut self.nodes[node].backlog) {
-            self.schedule(self.now, happening);
+            match happening {
+                Happening::Packet { conn, side, packet } => self.deliver(conn, side, packet),
+                other => self.happen(other),
+            }
         }
     }
 

@@ -410,7 +410,9 @@ impl World {
     pub(super) fn linked(&mut self, conn: usize) {
         let end = &mut self.conns[conn].ends[0];
         end.stage = Stage::Greeting;
-        if let Some(hello) = end.hello.clone() {
+        let hello = end.hello.clone();
+        self.send(conn, 0, Packet::Linked);
+        if let Some(hello) = hello {
             self.send(conn, 0, Packet::Hello(Box::new(hello)));
         }
     }
@@ -435,6 +437,14 @@ impl World {
                 self.nodes[node].known.insert(conn, true);
                 self.local(node, lag, Local::Watch(conn, cause));
             }
+        }
+    }
+
+    /// The handshake of a connection that arrived is done.
+    pub(super) fn identified(&mut self, conn: usize) {
+        let [dialer, node] = self.conns[conn].nodes;
+        if self.conns[conn].ends[1].stage == Stage::Reading && self.nodes[node].known.contains_key(&conn) {
+            self.input(node, Input::Identified { conn: ConnId(conn as u64), peer: id_of(dialer) });
         }
     }
 

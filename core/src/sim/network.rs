@@ -29,6 +29,8 @@ pub(super) enum Packet {
     Accepted,
     /// There will be no handshake.
     Refused,
+    /// The handshake is done for the acceptor, too.
+    Linked,
     Hello(Box<Hello>),
     /// Bytes of the session stream, its end, and the news that the end has arrived.
     Data(Vec<u8>),
@@ -48,7 +50,7 @@ impl Packet {
     /// Packets of the same lane keep their order.
     fn lane(&self) -> u64 {
         match self {
-            Self::Initial | Self::Accepted | Self::Refused | Self::Hello(_) | Self::Data(_) | Self::Fin => 0,
+            Self::Initial | Self::Accepted | Self::Refused | Self::Linked | Self::Hello(_) | Self::Data(_) | Self::Fin => 0,
             Self::FinAck => 1,
             Self::Room(_) => 2,
             Self::Bye => 3,
@@ -151,7 +153,7 @@ impl World {
         let (low, high) = (dialer.min(acceptor) as u64, dialer.max(acceptor) as u64);
         let near = 1_000 + hash(&[self.seed, 3, low, high]) % 120_000;
         // Some connections are so slow that others overtake them.
-        let delay = if !self.calm && !self.healed && random.percent(15) { near + random.below(4_000_000) } else { near };
+        let delay = if !self.healed && random.percent(self.slow) { near + random.below(4_000_000) } else { near };
         let secret = std::array::from_fn(|_| random.next() as u8);
         let window = random.pick(&[400, 4_000, 64_000, 64_000]);
         self.conns.push(Conn {
@@ -196,7 +198,7 @@ impl World {
     /// A packet is where it was sent to.
     pub(super) fn arrive(&mut self, index: usize, side: usize, packet: Packet) {
         let conn = &self.conns[index];
-        let ([a, b], node) = (conn.nodes, conn.nodes[side]);
+        let [a, b] = conn.nodes;
         if conn.dead {
             return;
         }
@@ -206,6 +208,12 @@ impl World {
             }
             return;
         }
+        self.deliver(index, side, packet);
+    }
+
+    /// A packet has reached a node, whatever that is doing.
+    pub(super) fn deliver(&mut self, index: usize, side: usize, packet: Packet) {
+        let node = self.conns[index].nodes[side];
         if matches!(packet, Packet::Initial) {
             self.conns[index].lives[1] = self.nodes[node].life;
         }
@@ -250,6 +258,7 @@ impl World {
                 }
             }
             Packet::Refused => self.end(index, side, Cause::RefusedBeforeHandshake),
+            Packet::Linked => self.identified(index),
             Packet::Hello(hello) => self.hello_arrived(index, side, &hello),
             Packet::Data(bytes) => {
                 end.inbox.push_back(bytes);
@@ -364,13 +373,13 @@ impl World {
         self.end(index, side, Cause::Lost);
     }
 
-    /// What waited for the end of a partition is sent again.
+    /// What waited for the end of a partition arrives, before anything that was sent later.
     pub(super) fn release(&mut self) {
         for index in 0..self.conns.len() {
             let [a, b] = self.conns[index].nodes;
             if !self.blocked(a, b) {
                 for (side, packet) in std::mem::take(&mut self.conns[index].stalled) {
-                    self.send(index, 1 - side, packet);
+                    self.arrive(index, side, packet);
                 }
             }
         }

@@ -96,6 +96,13 @@ pub enum Act {
         /// With whom.
         peer: usize,
     },
+    /// A user takes back the yes to a peer that was accepted.
+    Withdraw {
+        /// Whose user.
+        node: usize,
+        /// Which of the questions that were asked and are of use.
+        any: u64,
+    },
     /// A user writes.
     Write {
         /// Where.
@@ -185,6 +192,8 @@ pub struct Script {
     pub nodes: Vec<NodePlan>,
     /// Nothing goes wrong in it: then nothing may fail.
     pub calm: bool,
+    /// How often, in a hundred times, a connection is so slow that others overtake it.
+    pub slow: u64,
     /// What happens, by time.
     pub steps: Vec<Step>,
 }
@@ -194,11 +203,14 @@ impl Script {
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         let mut random = Random::new(&[seed, 1]);
-        let count = random.pick(&[2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 6, 8]);
         let calm = random.percent(15);
+        // Two nodes that want much of each other at the same time.
+        let duel = !calm && random.percent(25);
+        let count = if duel { 2 } else { random.pick(&[2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 6, 8]) };
+        let slow = if calm { 0 } else { random.pick(&[0, 15, if duel { 60 } else { 15 }]) };
         let nodes: Vec<_> = (0..count).map(|_| node_plan(&mut random, calm)).collect();
-        let steps = Writer { random, nodes: &nodes, span: 0, centres: Vec::new(), steps: Vec::new(), intents: 0 }.write(calm);
-        Self { seed, nodes, calm, steps }
+        let steps = Writer { random, nodes: &nodes, span: 0, centres: Vec::new(), steps: Vec::new(), intents: 0 }.write(calm, duel);
+        Self { seed, nodes, calm, slow, steps }
     }
 }
 
@@ -258,12 +270,16 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn write(mut self, calm: bool) -> Vec<Step> {
-        self.span = self.random.pick(&[3_000, 15_000, 40_000, 90_000]);
+    fn write(mut self, calm: bool, duel: bool) -> Vec<Step> {
+        self.span = if duel { self.random.pick(&[1_000, 6_000]) } else { self.random.pick(&[3_000, 15_000, 40_000, 90_000]) };
         self.centres = (0..4).map(|_| self.random.below(self.span)).collect();
         for _ in 0..3 + self.random.below(if calm { 8 } else { 24 }) {
             let at = self.time();
-            if calm { self.peace(at) } else { self.trouble(at) }
+            match (calm, duel && self.random.percent(60)) {
+                (true, _) => self.peace(at),
+                (false, true) => self.meeting(at, false),
+                (false, false) => self.trouble(at),
+            }
         }
         self.steps.sort_by_key(|step| step.at);
         self.steps
@@ -357,7 +373,8 @@ impl Writer<'_> {
             66..=72 => Act::Freeze { node, millis, told: self.random.percent(50) },
             73..=75 => Act::Busy { node, millis },
             76..=78 => Act::Stall { node, millis },
-            79..=80 => Act::Disconnect { node: a, peer: b },
+            79 => Act::Disconnect { node: a, peer: b },
+            80 => Act::Withdraw { node, any: self.random.below(100) },
             81..=88 => Act::Reload { node, millis: millis / 4, keep: self.random.percent(60), polite: self.random.percent(40) },
             89..=91 => {
                 if self.random.percent(30) {

@@ -88,6 +88,7 @@ impl Ord for Scheduled {
 pub(super) struct World {
     pub(super) seed: u64,
     pub(super) calm: bool,
+    pub(super) slow: u64,
     pub(super) options: Options,
     pub(super) universe: Rc<Universe>,
     pub(super) now: Moment,
@@ -114,6 +115,7 @@ impl World {
         let mut world = Self {
             seed: script.seed,
             calm: script.calm,
+            slow: script.slow,
             options: options.clone(),
             now: Moment(0),
             queue: BinaryHeap::new(),

@@ -2,8 +2,9 @@
 //!
 //! One subscription per namespace, however many overlaps of it there are, so that an entry in several of them is forwarded once. It is
 //! taken before the first fingerprint of the namespace, and read when the peer is eager: whatever came between is then forwarded, so
-//! there is no gap. An entry is not sent back to the session it came from. An entry whose payload is complete later is sent again, so
-//! that whoever could not get the payload before knows where it is now.
+//! there is no gap. What was read before the peer became eager for another area too is looked for again. An entry is not sent back to the
+//! session it came from. An entry whose payload is complete later is sent again, so that whoever could not get the payload before knows
+//! where it is now.
 //!
 //! It must not know what is reconciled, nor how messages travel.
 
@@ -41,6 +42,8 @@ pub struct Eager {
 #[derive(Debug)]
 struct Followed {
     subscription: SubscriptionId,
+    /// What was new up to here was looked at, and forwarded where the peer was eager by then.
+    read: ProgressId,
     catching_up: Option<CatchUp>,
 }
 
@@ -87,7 +90,16 @@ impl Live {
         }
         // A subscription from now on never lags.
         if let Ok(subscription) = store.subscribe(namespace, &Area::full(), None) {
-            self.followed.insert(namespace.clone(), Followed { subscription, catching_up: None });
+            self.followed.insert(namespace.clone(), Followed { subscription, read: store.progress(), catching_up: None });
+        }
+    }
+
+    /// The peer has become eager for an area of the namespace, whose last reconciliation began at `since`. What was new after that and was
+    /// looked at for the sake of other areas is looked at again.
+    pub fn catch_up(&mut self, namespace: &NamespaceId, since: ProgressId) {
+        if let Some(followed) = self.followed.get_mut(namespace).filter(|followed| followed.read > since) {
+            let seen = followed.catching_up.as_ref().map_or(since, |catching_up| catching_up.seen.min(since));
+            followed.catching_up = Some(CatchUp { seen, after: None });
         }
     }
 
@@ -163,6 +175,7 @@ impl Live {
                     continue;
                 }
                 let Some(event) = store.poll_subscription(followed.subscription) else { break };
+                followed.read = store.progress();
                 match event {
                     StoreEvent::Lagged(lagged) => followed.catching_up = Some(CatchUp { seen: lagged.seen, after: None }),
                     event => self.planned.extend(fresh(&event, self.session).and_then(|stored| plan_one(stored, eager, store, reads))),

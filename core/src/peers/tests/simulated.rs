@@ -16,3 +16,19 @@ fn a_dial_that_fails_while_the_old_session_is_ending_costs_an_attempt_and_a_wait
     let at = bench.manager.peers()[0].next_attempt.unwrap();
     assert!(at > bench.now, "it dials again at once");
 }
+
+#[test]
+fn a_failed_accept_does_not_cut_a_rest_short() {
+    let mut bench = Bench::new(GREATER);
+    bench.live(1);
+    bench.establish(1, hello(1));
+    bench.complete();
+    bench.put(Input::Terminated { conn: ConnId(1) });
+    let at = bench.manager.peers()[0].next_attempt;
+    assert!(at.is_some());
+    bench.pass(10_000);
+    // The peer dials, and gives up.
+    bench.arrive(2, hello(2));
+    bench.lose(2, Cause::Closed(CloseCode::Failed));
+    assert_eq!(bench.manager.peers()[0].next_attempt, at);
+}

@@ -44,7 +44,7 @@ impl Referee {
                 must(owned == turn.settles(intent), || "an intent is settled by the session that owns it, and by no other".into())
             }
             Input::Tick => self.expect_tick(turn),
-            Input::Woken | Input::Resumed => self.expect_probes(turn),
+            Input::Woken | Input::Resumed => self.expect_probes(turn).and_then(|()| self.expect_dials(turn)),
             Input::Online | Input::Visible => self.expect_dials(turn),
             Input::Shutdown => self.expect_shutdown(turn),
             Input::Disconnect { .. }
@@ -117,13 +117,15 @@ impl Referee {
             return Ok(());
         }
         let wanted = self.wants_of(peer).next().is_some();
-        let room = self.peers.values().filter(|seen| seen.occupies()).count() < self.limits.sessions;
+        let others = self.peers.iter().filter(|(other, seen)| **other != peer && seen.occupies()).count();
+        let room = others < self.limits.sessions;
         if wanted {
             must(turn.establishes(conn), || "own intents accept, whatever else".into())
         } else if !room {
             must(turn.closes(conn, CloseCode::LimitExceeded), || "sessions are limited".into())
         } else if self.asks {
-            must(turn.has(|action| matches!(action, Action::AskHandler { conn: it, .. } if *it == conn)), || "the handler is asked".into())
+            let asks = turn.has(|action| matches!(action, Action::AskHandler { conn: it, .. } if *it == conn));
+            must(asks && !turn.establishes(conn), || "the handler is asked".into())
         } else {
             must(turn.establishes(conn), || "everyone is accepted".into())
         }
@@ -244,10 +246,14 @@ impl Referee {
     }
 
     fn expect_dials(&self, turn: Turn<'_>) -> Verdict {
-        let still_offline = self.offline && !matches!(turn.input, Input::Online);
-        let waiting = self.peers.iter().filter(|(_, seen)| seen.is_idle() && seen.ending.is_none() && !seen.firm);
-        let mut waiting = waiting.filter(|(peer, _)| self.wants_of(**peer).any(|(_, want)| want.owner.is_none()));
-        must(still_offline || waiting.all(|(peer, _)| turn.dials(*peer)), || "waits are cut short".into())
+        let still_away = match turn.input {
+            Input::Online => false,
+            Input::Visible => self.offline,
+            _ => self.offline || self.hidden,
+        };
+        let mut waiting = self.wants.values().filter(|want| want.owner.is_none()).map(|want| (want.peer, self.seen(want.peer)));
+        let dials = |(peer, seen): (PeerId, Seen)| !seen.is_idle() || seen.ending.is_some() || seen.firm || turn.dials(peer);
+        must(still_away || waiting.all(dials), || "waits are cut short".into())
     }
 
     fn expect_shutdown(&self, turn: Turn<'_>) -> Verdict {

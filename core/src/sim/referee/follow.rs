@@ -242,14 +242,11 @@ impl Referee {
                 if let Some(want) = self.wants.remove(&intent)
                     && let Outcome::Failed(error) = outcome
                 {
-                    let fatal = matches!(
-                        error,
-                        IntentError::ShuttingDown
-                            | IntentError::Oneself
-                            | IntentError::Refused
-                            | IntentError::UnsupportedVersion
-                            | IntentError::ProtocolViolation(_)
-                    );
+                    let fatal = match error {
+                        IntentError::ShuttingDown | IntentError::Oneself => true,
+                        IntentError::Refused | IntentError::UnsupportedVersion | IntentError::ProtocolViolation(_) => want.doomed,
+                        _ => false,
+                    };
                     let patient = want.policy.attempts == ReconnectPolicy::UNLIMITED;
                     must(fatal || !patient, || format!("an intent that never gives up failed: {error:?}"))?;
                 }

@@ -17,6 +17,8 @@ pub(super) struct Want {
     pub(super) rest: Option<Moment>,
     /// It has always been the only one with its peer: then it is known what each failure costs it.
     pub(super) alone: bool,
+    /// A cause has told that there is no use in trying again.
+    pub(super) doomed: bool,
     failures: u32,
     free_since: Option<Moment>,
 }
@@ -52,7 +54,7 @@ fn cost(cause: Cause) -> Cost {
 
 impl Want {
     pub(super) fn new(peer: PeerId, mode: Mode, policy: ReconnectPolicy, alone: bool) -> Self {
-        Self { peer, mode, policy, owner: None, rest: None, alone, failures: 0, free_since: None }
+        Self { peer, mode, policy, owner: None, rest: None, alone, doomed: false, failures: 0, free_since: None }
     }
 
     pub(super) fn join(&mut self, session: SessionId) {
@@ -76,7 +78,7 @@ impl Referee {
         }
         for action in turn.actions {
             if let Action::Emit { peer, event: Event::Disconnected { cause, .. } } = *action {
-                self.firm_after(peer, cause);
+                self.take_note(peer, cause);
                 let alone = self.wants_of(peer).find(|(_, want)| want.alone).map(|(id, _)| id);
                 if let Some(id) = alone {
                     self.charge(turn, id, cause)?;
@@ -86,16 +88,20 @@ impl Referee {
         Ok(())
     }
 
-    /// After some causes a wait may not be cut short.
-    fn firm_after(&mut self, peer: PeerId, cause: Cause) {
-        if matches!(cost(cause), Cost::Longer | Cost::Unknown) {
-            self.peers.entry(peer).or_default().firm = true;
+    /// After some causes a wait may not be cut short, or is of no use.
+    fn take_note(&mut self, peer: PeerId, cause: Cause) {
+        match cost(cause) {
+            Cost::Longer | Cost::Unknown => self.peers.entry(peer).or_default().firm = true,
+            Cost::Everything => self.wants.values_mut().filter(|want| want.peer == peer).for_each(|want| want.doomed = true),
+            Cost::Attempt | Cost::Nothing => {}
         }
     }
 
     fn charge(&mut self, turn: Turn<'_>, id: IntentId, cause: Cause) -> Verdict {
-        let closed = turn.has(|action| *action == Action::Settle { intent: id, outcome: Outcome::Closed });
-        let Some(want) = self.wants.get(&id).filter(|_| !closed) else { return Ok(()) };
+        // Closed, or done after all: that is why its dial was given up.
+        let over =
+            |action: &Action| matches!(action, Action::Settle { intent, outcome: Outcome::Closed | Outcome::Done(_) } if *intent == id);
+        let Some(want) = self.wants.get(&id).filter(|_| !turn.has(over)) else { return Ok(()) };
         let seen = self.seen(want.peer);
         let Some(want) = self.wants.get_mut(&id) else { return Ok(()) };
         let own = seen.dial.is_some() && seen.held.is_none();
@@ -118,7 +124,7 @@ impl Referee {
                 return Ok(());
             }
             Cost::Nothing => {
-                if turn.now.micros_since(*want.free_since.get_or_insert(turn.now)) > 50_000_000 || seen.held.is_some() {
+                if turn.now.micros_since(*want.free_since.get_or_insert(turn.now)) > 50_000_000 || seen.held.is_some() || seen.firm {
                     want.alone = false;
                     return Ok(());
                 }
@@ -127,7 +133,7 @@ impl Referee {
             }
             Cost::Attempt | Cost::Longer => {
                 let over = want.policy.attempts != ReconnectPolicy::UNLIMITED && want.failures >= want.policy.attempts;
-                let ends = settled || lost;
+                let ends = settled || want.owner.is_some();
                 must(if over { ends } else { !settled }, || {
                     format!("{id:?} has {} of {} attempts left", want.failures, want.policy.attempts)
                 })?;

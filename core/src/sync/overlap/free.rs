@@ -90,11 +90,13 @@ impl State {
     /// Takes pairs of capabilities out of their overlaps; those that are left with none end.
     fn detach(&mut self, is_gone: impl Fn(u64, u64) -> bool) {
         for (&overlap, state) in &mut self.overlaps {
-            let last = state.pairs.last().copied();
-            state.pairs.retain(|&(own, peer)| !is_gone(own, peer));
-            if last.is_some() && state.pairs.is_empty() {
-                state.unreleased = last;
+            let (gone, rest): (Vec<_>, Vec<_>) = state.pairs.iter().partition(|&&(own, peer)| is_gone(own, peer));
+            state.pairs = rest;
+            if state.pairs.is_empty() && !gone.is_empty() {
+                state.unreleased = gone.last().copied();
                 self.events.push_back(OverlapEvent::Ended { overlap });
+            } else {
+                self.events.extend(gone.into_iter().map(|(own, peer)| OverlapEvent::PairEnded { overlap, own, peer }));
             }
         }
     }

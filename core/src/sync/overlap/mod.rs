@@ -130,6 +130,16 @@ pub enum OverlapEvent {
         /// The overlap.
         overlap: OverlapId,
     },
+    /// A pair of capabilities is gone from an overlap that has others. At the peer, who may not know those yet, the overlap may have
+    /// ended: what was begun in the name of this pair is over on both sides.
+    PairEnded {
+        /// The overlap.
+        overlap: OverlapId,
+        /// This node's read capability handle.
+        own: u64,
+        /// The peer's.
+        peer: u64,
+    },
     /// The peer has no interest now that meets this one. It may still be matched when the peer adds one.
     NothingInCommon {
         /// The own interest.

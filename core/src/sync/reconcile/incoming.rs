@@ -91,7 +91,7 @@ impl Reconciler {
         if range != scope.range {
             return Err(SyncError::RootRange);
         }
-        let root = self.add_root(scope, false, Some(index));
+        let root = self.add_root(scope, false, Some(index), Some((head.receiver, head.sender)));
         self.events.push_back(ReconcileEvent::StartedByPeer(scope.overlap, root));
         let asking = Asking { root, scope: Arc::clone(scope), range: Arc::new(range), asked: Asked::Fingerprint, ended: false };
         self.asked(asking, fingerprint, store)

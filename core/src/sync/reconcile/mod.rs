@@ -123,6 +123,8 @@ struct Root {
     /// Whether this side started it, and as which of its roots; `None` until the start has left.
     mine: bool,
     index: Option<u64>,
+    /// The read capability handles (own, peer's) in whose name it was started; `None` until the start has left.
+    pair: Option<(u64, u64)>,
     /// Own ranges that are queued or unanswered.
     own_open: u64,
     /// Ranges of the peer whose answer has not left.
@@ -211,16 +213,16 @@ impl Reconciler {
         if self.own.open() >= self.budget || self.roots.values().any(intersects) {
             return None;
         }
-        let root = self.add_root(scope, true, None);
+        let root = self.add_root(scope, true, None, None);
         self.ask(root, 1);
         self.queue.push_back(Answer::start(root));
         Some(root)
     }
 
-    fn add_root(&mut self, scope: &Arc<Scope>, mine: bool, index: Option<u64>) -> RootId {
+    fn add_root(&mut self, scope: &Arc<Scope>, mine: bool, index: Option<u64>, pair: Option<(u64, u64)>) -> RootId {
         let id = RootId(self.next_root);
         self.next_root = self.next_root.saturating_add(1);
-        self.roots.insert(id, Root { scope: Arc::clone(scope), mine, index, own_open: 0, peer_open: 0, unconfirmed: 0 });
+        self.roots.insert(id, Root { scope: Arc::clone(scope), mine, index, pair, own_open: 0, peer_open: 0, unconfirmed: 0 });
         id
     }
 
@@ -258,8 +260,17 @@ impl Reconciler {
 
     /// Drops all roots of an overlap that has ended. An announcement that is leaving is cut short, one that is arriving is ignored.
     pub fn end(&mut self, overlap: OverlapId, reads: &mut super::inline::Reads) {
-        let ended: Vec<RootId> = self.roots.iter().filter(|(_, root)| root.scope.overlap == overlap).map(|(&id, _)| id).collect();
-        for id in ended {
+        self.end_those(|root| root.scope.overlap == overlap, reads);
+    }
+
+    /// Drops those roots of an overlap that were started in the name of these handles (own, peer's), and returns them.
+    pub fn end_pair(&mut self, overlap: OverlapId, pair: (u64, u64), reads: &mut super::inline::Reads) -> Vec<RootId> {
+        self.end_those(|root| root.scope.overlap == overlap && root.pair == Some(pair), reads)
+    }
+
+    fn end_those(&mut self, is_over: impl Fn(&Root) -> bool, reads: &mut super::inline::Reads) -> Vec<RootId> {
+        let ended: Vec<RootId> = self.roots.iter().filter(|(_, root)| is_over(root)).map(|(&id, _)| id).collect();
+        for &id in &ended {
             if let Some(root) = self.roots.remove(&id) {
                 self.own.end(id, root.own_open);
                 self.peer.end(id);
@@ -269,6 +280,7 @@ impl Reconciler {
                 sending.cut_short(reads);
             }
         }
+        ended
     }
 
     /// How many own ranges are remembered that have left.

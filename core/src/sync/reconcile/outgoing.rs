@@ -141,6 +141,7 @@ impl Reconciler {
         let name = match (answer.answers, root.index) {
             (None, _) => {
                 root.index = Some(self.started_here);
+                root.pair = Some((sender, receiver));
                 self.started_here = self.started_here.saturating_add(1);
                 0
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{INLINE_LIMIT, IntentMode, Output, Session, SessionEvent, power_of_two};
 use crate::{
     IntentId, Role,
-    store::Store,
+    store::{ProgressId, Store},
     sync::{
         live::Eager,
         overlap::{InterestId, OverlapEvent, OverlapId, Shared},
@@ -30,6 +30,8 @@ pub(super) struct Common {
     wanted: bool,
     peer_eager: bool,
     told_eager: bool,
+    /// The last change of the store before the last round began.
+    since: ProgressId,
     /// Whether missing payloads are to be looked for after the next round: the first, each that this side starts, and those in which
     /// entries came without.
     to_search: bool,
@@ -46,8 +48,9 @@ impl Common {
         self.started + 1
     }
 
-    fn began(&mut self, root: RootId) {
+    fn began(&mut self, root: RootId, store: &Store) {
         self.started += 1;
+        self.since = store.progress();
         self.running.insert(root, self.started);
         // Whatever was wanted before is in a round that begins now.
         self.wanted = false;
@@ -111,11 +114,12 @@ impl Commons {
         self.all.values().any(|common| common.peer_eager)
     }
 
-    pub(super) fn set_peer_eager(&mut self, overlap: OverlapId, eager: bool) {
-        if let Some(common) = self.all.get_mut(&overlap).filter(|common| common.peer_eager != eager) {
-            common.peer_eager = eager;
-            self.eager_changed = true;
-        }
+    /// What the peer has become eager for, and since when that was not looked at.
+    pub(super) fn set_peer_eager(&mut self, overlap: OverlapId, eager: bool) -> Option<(Arc<Scope>, ProgressId)> {
+        let common = self.all.get_mut(&overlap).filter(|common| common.peer_eager != eager)?;
+        common.peer_eager = eager;
+        self.eager_changed = true;
+        eager.then(|| (Arc::clone(&common.scope), common.since))
     }
 
     /// An entry of a round came without its payload.
@@ -136,6 +140,15 @@ impl Commons {
         Some(common)
     }
 
+    /// These roots of an overlap were dropped on both sides, and what was told of eagerness is forgotten.
+    fn begin_again(&mut self, overlap: OverlapId, dropped: &[RootId]) {
+        let Some(common) = self.all.get_mut(&overlap) else { return };
+        common.running.retain(|root, _| !dropped.contains(root));
+        common.wanted |= !dropped.is_empty();
+        self.eager_changed |= std::mem::take(&mut common.peer_eager);
+        common.told_eager = false;
+    }
+
     fn has_namespace(&self, namespace: &NamespaceId) -> bool {
         self.all.values().any(|common| common.scope.namespace == *namespace)
     }
@@ -148,6 +161,7 @@ impl Session {
             match event {
                 OverlapEvent::Matched { overlap, interest, shared } => self.matched(overlap, interest, &shared, store),
                 OverlapEvent::Ended { overlap } => self.ended(overlap, store),
+                OverlapEvent::PairEnded { overlap, own, peer } => self.pair_ended(overlap, (own, peer)),
                 OverlapEvent::NothingInCommon { interest } => self.intents.nothing_in_common(interest),
                 OverlapEvent::Awkward { interest } => self.interest_unsupported(interest, false),
                 OverlapEvent::PeerLimit { interest } => self.interest_unsupported(interest, true),
@@ -170,6 +184,7 @@ impl Session {
                 wanted,
                 peer_eager: false,
                 told_eager: false,
+                since: store.progress(),
                 to_search: true,
             };
             self.commons.all.insert(overlap, common);
@@ -206,13 +221,20 @@ impl Session {
         self.overlap.release(overlap);
     }
 
+    /// A pair of capabilities is gone, and the overlap goes on here. At the peer it may have ended, or ended and begun anew: so both sides
+    /// drop what was started in the name of that pair, start again, and tell again where they are eager.
+    fn pair_ended(&mut self, overlap: OverlapId, pair: (u64, u64)) {
+        let dropped = self.reconciler.end_pair(overlap, pair, &mut self.reads);
+        self.commons.begin_again(overlap, &dropped);
+    }
+
     /// Takes note of what the reconciler did.
-    pub(super) fn follow_roots(&mut self) {
+    pub(super) fn follow_roots(&mut self, store: &Store) {
         while let Some(event) = self.reconciler.poll_event() {
             match event {
                 ReconcileEvent::StartedByPeer(overlap, root) => {
                     if let Some(common) = self.commons.all.get_mut(&overlap) {
-                        common.began(root);
+                        common.began(root, store);
                     }
                 }
                 ReconcileEvent::Reconciled(overlap, root) => {
@@ -228,13 +250,13 @@ impl Session {
     }
 
     /// Starts what is wanted and can be started.
-    pub(super) fn start_roots(&mut self) {
+    pub(super) fn start_roots(&mut self, store: &Store) {
         if self.ending.is_over() {
             return;
         }
         for common in self.commons.all.values_mut().filter(|common| common.wanted) {
             if let Some(root) = self.reconciler.start(&common.scope) {
-                common.began(root);
+                common.began(root, store);
                 common.to_search = true;
             }
         }

@@ -372,8 +372,8 @@ impl Session {
         for root in self.inbox.take_refused() {
             self.reconciler.confirmed(root, 1);
         }
-        self.follow_roots();
-        self.start_roots();
+        self.follow_roots(store);
+        self.start_roots(store);
         self.update_eagerness();
         self.review_intents();
     }

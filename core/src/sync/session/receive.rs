@@ -57,6 +57,8 @@ impl Session {
                 } else {
                     let named = named(&mut self.overlap, &self.commons);
                     self.reconciler.handle_fingerprint(message, named, store, &mut self.cache)?;
+                    // While the store is what the answer will be compared with.
+                    self.follow_roots(store);
                 }
                 return self.collect();
             }
@@ -82,7 +84,9 @@ impl Session {
         match message {
             ControlMessage::SetEagerness { eager, sender, receiver } => {
                 if let Some(overlap) = self.overlap.name_received(receiver, sender)? {
-                    self.commons.set_peer_eager(overlap, eager);
+                    if let Some((scope, since)) = self.commons.set_peer_eager(overlap, eager) {
+                        self.live.catch_up(&scope.namespace, since);
+                    }
                 }
             }
             ControlMessage::Consumed { bytes } => self.send_window.consumed(bytes)?,

@@ -87,8 +87,8 @@ impl Session {
         self.stats.reconciliation_sent = self.stats.reconciliation_sent.saturating_add(bytes);
         if sent {
             // An answer that has left may end a root, and so allow another one to start.
-            self.follow_roots();
-            self.start_roots();
+            self.follow_roots(store);
+            self.start_roots(store);
         }
         sent
     }

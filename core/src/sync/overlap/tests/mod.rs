@@ -153,6 +153,7 @@ impl Node {
                     assert_eq!(self.machine.shared(overlap), Some(&*shared));
                     self.live.insert(overlap, *shared);
                 }
+                OverlapEvent::PairEnded { .. } => {}
                 OverlapEvent::Ended { overlap } => {
                     assert!(self.live.remove(&overlap).is_some(), "{overlap:?} ended twice");
                     assert_eq!(self.machine.shared(overlap), None);

@@ -1,7 +1,7 @@
 //! Several intents in one session: modes, joining, closing, completion.
 
 use super::{
-    pair::{Pair, Setup},
+    pair::{Pair, Random, Setup},
     world::World,
 };
 use crate::{
@@ -24,6 +24,31 @@ fn an_intent_that_joins_a_live_area_is_answered_at_once() {
     assert_eq!(pair.alfie().done.get(&IntentId(3)), Some(&Completion::Complete));
     assert_eq!(pair.alfie().session.stats().reconciliation_sent, before, "nothing had to be compared again");
     assert!(!pair.alfie().done.contains_key(&IntentId(1)));
+}
+
+/// Found by simulation: an overlap that ended for the acceptor, who had it by one capability, went on for the dialer, who had it by two.
+#[test]
+fn an_intent_that_the_acceptor_closes_at_any_moment_leaves_the_dialers_to_complete() {
+    let world = World::new(49);
+    let (all, one) = (world.area(None, "d"), world.area(Some(0), "d"));
+    for seed in 1..4 {
+        for moment in (0..300).step_by(2) {
+            let mut pair = Pair::new(Setup::default());
+            pair.betty().disk.put(world.entry(0, "d/1", 10, b"x"), b"x");
+            pair.alfie().intent(1, &world, &[all.clone(), one.clone()], Mode::Once);
+            pair.betty().intent(2, &world, std::slice::from_ref(&all), Mode::Live);
+            pair.betty().intent(3, &world, &[Area::full()], IntentMode::FollowPeer);
+            let mut random = Random(seed * 7919);
+            for _ in 0..moment {
+                pair.random_step(&mut random, 100).unwrap();
+            }
+            pair.betty().session.close_intent(IntentId(2));
+            pair.run().unwrap();
+            assert!(pair.alfie().done.contains_key(&IntentId(1)), "closed at {moment} of {seed}");
+            pair.assert_over();
+            assert_eq!(pair.alfie().disk.store.len(), 1);
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Live forwarding: nothing is missed, nothing is echoed, nothing waits behind bulk.
 
 use super::{
-    pair::{Pair, Setup},
+    pair::{Pair, Random, Setup},
     world::{World, all_complete, payload},
 };
 use crate::{IntentId, Mode, store::Store, sync::IntentMode, willow::Area};
@@ -43,6 +43,28 @@ fn what_is_written_later_is_forwarded_once_both_ways_and_not_echoed() {
     pair.alfie().session.close_intent(IntentId(1));
     pair.run().unwrap();
     pair.assert_over();
+}
+
+/// Found by simulation: what was read for the sake of the area that was live was lost for the one that was about to be.
+#[test]
+fn an_entry_written_while_another_area_becomes_live_is_forwarded() {
+    let world = World::new(29);
+    for side in 0..2 {
+        for moment in 0..160 {
+            let mut pair = Pair::new(Setup::default());
+            pair.alfie().intent(1, &world, &[world.area(None, "a")], Mode::Live);
+            pair.betty().intent(2, &world, &[Area::full()], IntentMode::FollowPeer);
+            pair.run().unwrap();
+            pair.alfie().intent(3, &world, &[Area::full()], Mode::Live);
+            let mut random = Random(moment + 1);
+            for _ in 0..moment {
+                pair.random_step(&mut random, 100).unwrap();
+            }
+            pair.sides[side].disk.put(world.entry(0, "b/1", 10, b"x"), b"x");
+            pair.run().unwrap();
+            assert_equal(&world, &pair);
+        }
+    }
 }
 
 #[test]
