@@ -10,26 +10,27 @@ use wasm_bindgen::{JsCast, JsValue, convert::TryFromJsValue};
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::support::{field, guest, listing, object, owner, relay, strings, sync, text, write};
+use crate::support::{field, guest, listing, node, object, owner, relay, strings, sync, text, write};
 
 #[wasm_bindgen_test]
 async fn a_handler_in_rust_says_who_is_accepted() {
-    let (friend, _, _) = owner().await;
+    // A node with nothing of its own, of which the other could have nothing.
+    let friend = node().await;
     let known = friend.id();
     let accept = AcceptHandler::new(move |peer| async move { (peer == known).then(osier::node::SessionInit::default) });
     let options = NodeOptions { relays: vec![relay()], accept: AcceptPolicy::Ask(accept), ..NodeOptions::default() };
-    let node = Node::open(options).await.unwrap();
-    node.online().await.unwrap();
-    let user = node.create_user().await.unwrap();
-    let space = node.create_namespace(osier::node::NamespaceKind::Owned, user.clone()).await.unwrap();
-    write(&node, &space, &user, &["a"], b"1").await;
-    let (stranger, joined) = guest(&node, &space, Access::Read).await;
+    let host = Node::open(options).await.unwrap();
+    host.online().await.unwrap();
+    let user = host.create_user().await.unwrap();
+    let space = host.create_namespace(osier::node::NamespaceKind::Owned, user.clone()).await.unwrap();
+    write(&host, &space, &user, &["a"], b"1").await;
+    let (stranger, joined) = guest(&host, &space, Access::Read).await;
     assert_eq!(sync(&stranger, &joined, Mode::Live).completed().await, Err(Error::Refused));
     let ticket = osier::node::ShareRequest { namespace: space.clone(), access: Access::Read, to: None, from: None, area: None };
-    let joined = friend.join(&node.share(ticket).await.unwrap(), None).await.unwrap();
+    let joined = friend.join(&host.share(ticket).await.unwrap(), None).await.unwrap();
     assert_eq!(sync(&friend, &joined, Mode::Once).completed().await, Ok(Completion::Complete));
-    assert_eq!(listing(&friend, &space).await, listing(&node, &space).await);
-    for node in [node, friend, stranger] {
+    assert_eq!(listing(&friend, &space).await, listing(&host, &space).await);
+    for node in [host, friend, stranger] {
         node.shutdown().await;
     }
 }

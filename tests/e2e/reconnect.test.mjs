@@ -89,7 +89,7 @@ test("reconnect: a page that was hidden and frozen notices at once that its conn
     const lost = await waitFor(a, "reconnecting", events);
     const told = await a.evaluate((index) => seen.slice(index - 2, index), lost);
     // The own probe says so, before the transport does; the page is hidden still, so it waits.
-    assert.deepEqual(told.map(({ type, code, retry }) => [type, code, retry]), [["disconnected", "timeout", undefined], ["reconnecting", undefined, null]]);
+    assert.deepEqual(told.map(({ type, code, retry }) => [type, code, retry]), [["disconnected", "timeout", null], ["reconnecting", "timeout", null]]);
     await a.bringToFront();
     await waitFor(a, "connecting", lost);
     assert.deepEqual(await a.evaluate(() => life), ["hidden", "freeze", "resume", "visible"]);

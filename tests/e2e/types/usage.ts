@@ -39,7 +39,7 @@ export async function several(node: WillowNode, peers: PeerAddress[], more: Inte
   await set.intents[0]?.addInterests(more);
   await set.addInterests(more);
   await set.close();
-  return (await set.completed).map(({ peer, completion, error }) => `${peer}: ${completion?.outcome ?? error.code}`);
+  return (await set.completed).map(({ peer, completion, error }) => `${peer}: ${completion?.outcome ?? error?.code}`);
 }
 
 /** A worker is told what it cannot see; a page watches. */

@@ -83,10 +83,10 @@ impl Session {
         }
         match message {
             ControlMessage::SetEagerness { eager, sender, receiver } => {
-                if let Some(overlap) = self.overlap.name_received(receiver, sender)? {
-                    if let Some((scope, since)) = self.commons.set_peer_eager(overlap, eager) {
-                        self.live.catch_up(&scope.namespace, since);
-                    }
+                if let Some(overlap) = self.overlap.name_received(receiver, sender)?
+                    && let Some((scope, since)) = self.commons.set_peer_eager(overlap, eager)
+                {
+                    self.live.catch_up(&scope.namespace, since);
                 }
             }
             ControlMessage::Consumed { bytes } => self.send_window.consumed(bytes)?,
