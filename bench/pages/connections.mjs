@@ -23,10 +23,13 @@ async function startWorker() {
   return { ask, kill: () => worker.terminate() };
 }
 
-/** When an entry with this payload, or any, that a peer wrote is here. */
+/** When the next entry that a peer wrote is here. The iterator goes on. */
 async function arrival(news) {
-  for await (const { type, origin } of news) if (type === "inserted" && origin === "peer") return clock();
-  throw new Error("the node was shut down");
+  for (;;) {
+    const { value, done } = await news.next();
+    if (done) throw new Error("the node was shut down");
+    if (value.type === "inserted" && value.origin === "peer") return clock();
+  }
 }
 
 /** A small entry there and another back, from write to event each, and a byte there and back over a raw stream: µs. */
@@ -80,7 +83,9 @@ export async function partnerIsBack(relay, rounds) {
     const began = clock();
     const id = await partner.ask("partner", relay, ticket, key, dials);
     const live = intent ?? node.sync({ id, relays: [relay] }, { mode: "live" });
-    return { partner, live, took: (await arrival(news)) - began };
+    const took = (await arrival(news)) - began;
+    await news.return();
+    return { partner, live, took };
   };
   for (let round = 0; round < rounds; round += 1) {
     const key = secret(round);
