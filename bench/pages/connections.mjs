@@ -106,7 +106,17 @@ export async function partnerIsBack(relay, rounds) {
   return { ours: median(times.back), baseline: median(times.fresh), unless_the_partner_dials: times.alone[0] };
 }
 
-/** Two nodes in touch; the later call resolves to when an edit that was made while their relay was down has arrived. */
+/** When a node that has lost its relay is connected to it again. */
+async function online(node) {
+  let lost = false;
+  for await (const { relay } of node.watchStatus()) {
+    if (lost && relay.state === "connected") return clock();
+    lost ||= relay.state !== "connected";
+  }
+  throw new Error("the node was shut down");
+}
+
+/** Two nodes in touch; the later call resolves to when both are connected to their relay again, and an edit made while it was down has arrived. */
 export async function relayIsBack(relay) {
   const { a, b, user, namespace, ticket, close } = await pair(relay);
   const intent = b.sync((await b.join(ticket)).peers[0], { mode: "live" });
@@ -114,9 +124,9 @@ export async function relayIsBack(relay) {
   globalThis.editWithoutRelay = async () => {
     const news = b.subscribe(namespace);
     await a.set(namespace, { user, path: ["meanwhile"], payload: "written without a relay" });
-    const arrived = await arrival(news);
+    const [connected, arrived] = await Promise.all([Promise.all([a, b].map(online)), arrival(news)]);
     await close();
-    return arrived;
+    return { connected: Math.max(...connected), arrived };
   };
 }
 
