@@ -39,7 +39,8 @@ async function reconnect(page) {
   await new Promise((resolve) => setTimeout(resolve, AWAY));
   const back = await startRelay(mortal.port);
   const began = Date.now();
-  result.after_the_relay = (await arrival) - began;
+  const { connected, arrived } = await arrival;
+  result.relay_is_back = { connected: round(connected - began), first_entry: round(arrived - began) };
   await back.stop();
   return result;
 }

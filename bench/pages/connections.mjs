@@ -23,10 +23,13 @@ async function startWorker() {
   return { ask, kill: () => worker.terminate() };
 }
 
-/** When an entry with this payload, or any, that a peer wrote is here. */
+/** When the next entry that a peer wrote is here. The iterator goes on. */
 async function arrival(news) {
-  for await (const { type, origin } of news) if (type === "inserted" && origin === "peer") return clock();
-  throw new Error("the node was shut down");
+  for (;;) {
+    const { value, done } = await news.next();
+    if (done) throw new Error("the node was shut down");
+    if (value.type === "inserted" && value.origin === "peer") return clock();
+  }
 }
 
 /** A small entry there and another back, from write to event each, and a byte there and back over a raw stream: µs. */
@@ -80,7 +83,9 @@ export async function partnerIsBack(relay, rounds) {
     const began = clock();
     const id = await partner.ask("partner", relay, ticket, key, dials);
     const live = intent ?? node.sync({ id, relays: [relay] }, { mode: "live" });
-    return { partner, live, took: (await arrival(news)) - began };
+    const took = (await arrival(news)) - began;
+    await news.return();
+    return { partner, live, took };
   };
   for (let round = 0; round < rounds; round += 1) {
     const key = secret(round);
@@ -101,7 +106,17 @@ export async function partnerIsBack(relay, rounds) {
   return { ours: median(times.back), baseline: median(times.fresh), unless_the_partner_dials: times.alone[0] };
 }
 
-/** Two nodes in touch; the later call resolves to when an edit that was made while their relay was down has arrived. */
+/** When a node that has lost its relay is connected to it again. */
+async function online(node) {
+  let lost = false;
+  for await (const { relay } of node.watchStatus()) {
+    if (lost && relay.state === "connected") return clock();
+    lost ||= relay.state !== "connected";
+  }
+  throw new Error("the node was shut down");
+}
+
+/** Two nodes in touch; the later call resolves to when both are connected to their relay again, and an edit made while it was down has arrived. */
 export async function relayIsBack(relay) {
   const { a, b, user, namespace, ticket, close } = await pair(relay);
   const intent = b.sync((await b.join(ticket)).peers[0], { mode: "live" });
@@ -109,9 +124,9 @@ export async function relayIsBack(relay) {
   globalThis.editWithoutRelay = async () => {
     const news = b.subscribe(namespace);
     await a.set(namespace, { user, path: ["meanwhile"], payload: "written without a relay" });
-    const arrived = await arrival(news);
+    const [connected, arrived] = await Promise.all([Promise.all([a, b].map(online)), arrival(news)]);
     await close();
-    return arrived;
+    return { connected: Math.max(...connected), arrived };
   };
 }
 

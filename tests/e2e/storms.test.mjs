@@ -1,8 +1,9 @@
-// Much of what goes wrong, again and again: relays that die, pages that dial each other, a crowd of peers.
+// Much of what goes wrong, again and again: relays that die, pages that dial each other, nodes that are shut down, a crowd of peers.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { misplaced } from "./support/order.mjs";
 import { startRelay } from "./support/programs.mjs";
+import { random, seed } from "./support/random.mjs";
 import { fill, openPages, within } from "./support/three.mjs";
 
 const MEBIBYTE = 1024 * 1024;
@@ -103,6 +104,50 @@ test("two pages dial each other at once, fifty times, and each time there is one
     t.diagnostic(`both dialed in ${collisions} of 50 rounds`);
     assert.ok(collisions > 0);
     await assertEqual(pages.a, pages.b, 3);
+    assert.deepEqual(pages.errors(), []);
+  } finally {
+    await pages.close();
+  }
+});
+
+test("a node is shut down at a random moment, fifty times", async (t) => {
+  const first = seed();
+  t.diagnostic(`OSIER_SEED=${first}`);
+  const next = random(first);
+  const pages = await openPages();
+  try {
+    const ticket = await fill(pages.a, relay.url, [], 2 * MEBIBYTE);
+    const live = async ([url, text, delay, strangers]) => {
+      const node = await osier.WillowNode.open({ relays: [url], storage: "memory" });
+      const { namespace, user, peers } = await node.join(text);
+      const intent = node.sync(peers[0], { mode: "live" });
+      const [seen, changes] = [harness.collect(intent), harness.until(node.watchPeers(), () => false)];
+      const write = async () => {
+        for (;;) {
+          await node.set(namespace, { user, path: ["storm"], payload: "again" });
+          await new Promise((resolve) => setTimeout(resolve)); // a write in memory leaves no time for timers
+        }
+      };
+      const writing = harness.failure(write());
+      const stored = harness.until(node.subscribe(namespace), () => false);
+      const dials = strangers.map(() => node.sync({ id: user, relays: [url] }));
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      await node.shutdown();
+      await Promise.all([changes, stored]); // they end
+      const refused = [intent, ...dials].map(({ completed }) => completed).concat(node.peers()).map((promise) => harness.failure(promise));
+      return { seen: await seen, codes: (await Promise.all([writing, ...refused])).map(({ code }) => code) };
+    };
+    for (let round = 0; round < 50; round += 1) {
+      const delay = next() ** 2 * 600;
+      const name = `round ${round}, after ${Math.round(delay)} ms, OSIER_SEED=${first}`;
+      // A dial to nobody keeps the endpoint open for its three seconds: not in each round.
+      const strangers = round % 10 === 0 ? ["nobody"] : [];
+      // Ten seconds for the peers, three for the endpoint; the rest is for a busy machine.
+      const { seen, codes } = await within(30_000, name, pages.b.evaluate(live, [relay.url, ticket, delay, strangers]));
+      assert.deepEqual(codes, Array(3 + strangers.length).fill("shuttingDown"), name);
+      assert.equal(misplaced(seen, { ended: true }), undefined, name);
+    }
+    await within(60_000, "the partner is done with all of them", pages.a.evaluate(() => harness.alone()));
     assert.deepEqual(pages.errors(), []);
   } finally {
     await pages.close();
