@@ -167,7 +167,8 @@ fn break_all(arguments: &Arguments) -> ExitCode {
 
 fn tell_coverage(coverage: &Coverage) {
     let unreached: Vec<_> = coverage.pairs().filter(|(_, _, count)| *count == 0).collect();
-    println!("{} of {} pairs of situation and input were reached", coverage.pairs().count() - unreached.len(), coverage.pairs().count());
+    let possible = coverage.pairs().count();
+    println!("{} of {possible} pairs of a situation and an input were reached; the others took no seed there:", possible - unreached.len());
     for (situation, input, _) in unreached {
         println!("  not reached: {situation} | {input}");
     }

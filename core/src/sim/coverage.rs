@@ -28,9 +28,39 @@ impl Coverage {
         }
     }
 
-    /// All pairs, with how often they were reached.
+    /// All pairs that there can be, with how often they were reached.
+    ///
+    /// An input cannot meet a situation that lacks what it names: an attempt, a session, a question, a connection. Such inputs are stale;
+    /// they are counted in the situation none, and what each of them does to every situation stands in the table.
     pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-        let pair = |(index, &count): (usize, &u64)| (SITUATIONS[index / INPUTS.len()], INPUTS[index % INPUTS.len()], count);
-        self.counts.iter().enumerate().map(pair)
+        let of = |index: usize| (index / INPUTS.len(), index % INPUTS.len());
+        let all = self.counts.iter().enumerate().map(move |(index, &count)| (of(index), count));
+        all.filter(|&((situation, input), _)| is_possible(situation, input))
+            .map(|((situation, input), count)| (SITUATIONS[situation], INPUTS[input], count))
+    }
+}
+
+/// Whether a situation has what an input names; by their places in the lists.
+fn is_possible(situation: usize, input: usize) -> bool {
+    let name = SITUATIONS[situation];
+    let is = |word: &str| name.starts_with(word);
+    let ending = name.ends_with("session ending");
+    let (some, attempt) = (name != "none", is("dialing") || is("accepting"));
+    match INPUTS[input] {
+        "submit" | "newer hello" => true,
+        "older hello" => {
+            is("deciding") || is("accepting") || is("active") || name == "dialing, holding" || name == "dialing, session ending"
+        }
+        "decided yes" | "decided no" => is("deciding") || is("active") || is("accepting") && name != "accepting",
+        "established" | "attempt lost" | "attempt refused" => attempt,
+        "connection lost" | "closed: duplicate" | "closed: superseded" | "closed: violation" => {
+            is("deciding") || is("accepting") || is("active") || is("terminating")
+        }
+        "held lost" => name == "dialing, holding" || name == "dialing, session ending",
+        "intent done" | "peer finished" | "progress" | "session complete" | "session: violation" | "session: lost" | "probe answered" => {
+            ending || is("active")
+        }
+        "yes taken back" => is("accepting") || is("active"),
+        _ => some,
     }
 }

@@ -172,7 +172,8 @@ impl World {
     }
 
     fn add_intent(&mut self, node: usize, task: &mut Task, id: IntentId) {
-        let Some(intent) = self.nodes[node].intents.get_mut(&id).filter(|intent| intent.settled.is_none()) else { return };
+        // What a session that was aborted has not taken in yet is another one's by now.
+        let Some(intent) = self.nodes[node].intents.get_mut(&id).filter(|intent| intent.settled.is_none() && !task.aborted) else { return };
         intent.story.begin();
         let (part, mode) = (intent.part, intent.mode);
         let interests = self.interests(node, task, part);
@@ -408,7 +409,8 @@ impl World {
                 self.local(node, lag, Local::Fetch(id, fetch, Box::new(request)));
             }
             Output::Event { intent, event } => {
-                if let Some(Err(fault)) = self.nodes[node].intents.get_mut(&intent).map(|intent| intent.story.tell(&event)) {
+                let told = self.nodes[node].intents.get_mut(&intent).filter(|_| !task.aborted);
+                if let Some(Err(fault)) = told.map(|intent| intent.story.tell(&event)) {
                     self.find(Kind::Diverged, || format!("node {node} told {intent:?} of {event:?}: {fault}"));
                 }
             }

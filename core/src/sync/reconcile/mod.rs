@@ -305,6 +305,12 @@ impl Reconciler {
         self.roots.is_empty() && self.queue.is_empty() && self.sending.is_none() && self.receiving.is_none()
     }
 
+    /// Whether this side is in the middle of an announcement.
+    #[must_use]
+    pub fn is_sending(&self) -> bool {
+        self.sending.is_some()
+    }
+
     /// Whether the peer is in the middle of an announcement.
     #[must_use]
     pub fn is_receiving(&self) -> bool {

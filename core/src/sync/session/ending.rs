@@ -21,6 +21,11 @@ impl Ending {
     pub(super) fn is_over(&self) -> bool {
         self.finished
     }
+
+    /// Whether the peer can say nothing more, not even what it has consumed.
+    pub(super) fn is_peer_silent(&self) -> bool {
+        self.peer_finished
+    }
 }
 
 impl Session {
@@ -79,7 +84,8 @@ impl Session {
             return false;
         }
         if self.ending.peer_finished {
-            return true;
+            // An announcement that was cut short still has its last entry, whose payload may be on its way from the disk.
+            return !self.reconciler.is_sending();
         }
         let quiet = self.reconciler.is_idle() && self.live.is_idle();
         let idle = self.role == Role::Alfie && self.intents.is_settled() && !self.intents.own_open() && !self.commons.is_peer_eager();

@@ -76,7 +76,7 @@ impl Session {
                 return true;
             }
         }
-        if !self.send_window.has_room() {
+        if !self.send_window.has_room() && !self.ending.is_peer_silent() {
             return false;
         }
         let before = self.outgoing.bytes.len();

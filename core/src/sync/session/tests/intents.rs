@@ -2,7 +2,7 @@
 
 use super::{
     pair::{Pair, Random, Setup},
-    world::World,
+    world::{World, payload},
 };
 use crate::{
     IntentId, Mode,
@@ -47,6 +47,33 @@ fn an_intent_that_the_acceptor_closes_at_any_moment_leaves_the_dialers_to_comple
             assert!(pair.alfie().done.contains_key(&IntentId(1)), "closed at {moment} of {seed}");
             pair.assert_over();
             assert_eq!(pair.alfie().disk.store.len(), 1);
+        }
+    }
+}
+
+/// Found by simulation: the acceptor finished in the middle of an announcement whose last entry waited for its payload to be read.
+#[test]
+fn a_dialer_that_gives_up_at_any_moment_gets_an_announcement_to_its_end() {
+    let world = World::new(50);
+    for seed in 1..4 {
+        for moment in 0..200 {
+            let mut pair = Pair::new(Setup::default());
+            for i in 0..4_u64 {
+                pair.betty().disk.put(world.entry(0, &format!("{i}"), 10, &payload(i, 50)), &payload(i, 50));
+            }
+            pair.alfie().intent(1, &world, &[Area::full()], Mode::Live);
+            pair.betty().intent(2, &world, &[Area::full()], IntentMode::FollowPeer);
+            let mut random = Random(seed * 6607);
+            for _ in 0..moment {
+                pair.random_step(&mut random, 100).unwrap();
+            }
+            pair.alfie().session.close_intent(IntentId(1));
+            pair.alfie().session.finish();
+            for _ in 0..1_000 {
+                pair.random_step(&mut random, 100).unwrap();
+            }
+            pair.run().unwrap();
+            pair.assert_over();
         }
     }
 }
