@@ -68,14 +68,53 @@ export interface OpenOptions {
   secretKey?: Uint8Array | "ephemeral";
   /** Where the WebAssembly module comes from; default: the file beside the package's script. */
   wasm?: WebAssembly.Module | BufferSource | Response | URL | string;
+  /**
+   * Who may connect: called with the id of each peer that does, and not again when that peer merely replaces a lost connection. Without it
+   * everyone may, with interest in everything held here, as long as they stay. Return what this node is interested in (the default
+   * `mode` here is `"live"`: as long as the peer stays; `reconnect` has no effect; aborting the `signal` takes the yes back), or null to refuse:
+   * the peer then sees the code `refused`. Whoever throws, rejects or returns something else refuses, too. After 5 s without an answer the peer is
+   * turned away and may try again. `signal` aborts when nobody waits for the answer any more. A peer that an intent of this node waits
+   * for is connected whatever the answer.
+   */
+  accept?: (peer: PeerId, signal: AbortSignal) => Promise<SessionInit | null> | SessionInit | null;
+  /** When to dial again, for intents that do not say otherwise. */
+  reconnect?: ReconnectPolicy;
   limits?: Limits;
   /** Aborting lets go of a node that is being opened. */
   signal?: AbortSignal;
 }
 
+/**
+ * When to dial again after a dial failed or a connection was lost: exponential backoff. A wait is cut short when the network, the page or
+ * the relay is back; a session of a minute makes up for the failures before it. What is lost while the page is hidden waits until it is
+ * visible. Failures that a new attempt cannot mend (`refused`, `unsupportedVersion`, `protocolViolation`) end the intent at once.
+ */
+export interface ReconnectPolicy {
+  /** The first wait, in milliseconds, from 1; default 500. */
+  firstDelay?: number;
+  /** Each wait is this many times the one before, from 1; default 2. */
+  factor?: number;
+  /** No wait is longer, in milliseconds, from 1; default 30 000. */
+  cap?: number;
+  /** The part of each wait that is random, 0 to 1; default 0.5. */
+  jitter?: number;
+  /** How many times in a row to try again; 0: fail at once; default: `Infinity` for live intents, 2 for those that sync once. */
+  attempts?: number;
+}
+
+/** Bounds on what peers may use of this node. */
 export interface Limits {
-  /** Concurrent sessions, default 256. More are closed with the code `limitExceeded`. */
+  /** Incoming connections whose handshake is not finished, default 64. Who is one too many sees the code `limitExceeded`, and may try again later. */
+  maxHandshakes?: number;
+  /** Those among them that are of one peer, default 4: the oldest gives way and sees `limitExceeded`. */
+  maxHandshakesPerPeer?: number;
+  /**
+   * Peers that are being decided on or have a session when another one connects, default 256. Who is one too many sees `limitExceeded`.
+   * Intents of this node are not limited, nor are the peers that they wait for. One peer never has more than one session.
+   */
   maxSessions?: number;
+  /** Payloads that are fetched from one peer at the same time, default 8, at least 1. The others wait. */
+  maxTransfersPerPeer?: number;
   /** How far in the future a timestamp may lie, in milliseconds; default 10 minutes. Later ones are refused, written here or received. */
   maxFuture?: number;
 }
@@ -152,6 +191,8 @@ export interface SessionInit {
   interests?: "all" | Interest[];
   /** `"once"` (default) ends when both sides have the same; `"live"` goes on until closed. */
   mode?: "live" | "once";
+  /** When to dial again; default: as the node was opened. */
+  reconnect?: ReconnectPolicy;
   /** Aborting closes the intent. */
   signal?: AbortSignal;
 }
@@ -182,6 +223,24 @@ export type SessionEvent =
   | { type: "ended"; completion: Completion }
   | { type: "error"; error: WillowError };
 
+/** How one intent of a set ended. */
+export type IntentOutcome =
+  | { peer: PeerId; completion: Completion; error?: undefined }
+  | { peer: PeerId; error: WillowError; completion?: undefined };
+
+/** Intents with several peers, for the same. Each settles by itself. */
+export interface IntentSet extends AsyncIterable<SessionEvent & { peer: PeerId }> {
+  /** In the order of the peers. */
+  readonly intents: readonly Intent[];
+  /** How each of them ended, in the order of the peers, once all have. Never rejects. */
+  readonly completed: Promise<IntentOutcome[]>;
+  /** Adds interests to all of them; rejects with the first error, after every intent that could take the interests did. */
+  addInterests(interests: Interest[]): Promise<void>;
+  close(): Promise<void>;
+  /** The events of all, as they come. Begins with what is true now; ends when every intent has said `ended` or `error`. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<SessionEvent & { peer: PeerId }>;
+}
+
 export type Origin = "local" | "peer" | "import";
 
 export type StoreEvent =
@@ -210,6 +269,31 @@ export interface PeerInfo {
   intents: number;
   /** When the state was entered, milliseconds of the Unix epoch. */
   since: number;
+  /** While `waiting`: milliseconds until the next dial; `null`: not before the network or the page is back. */
+  retry: number | null;
+}
+
+/** The state of a node as a whole. */
+export interface NodeStatus {
+  /** The home relay, through which others reach this node. */
+  relay: RelayStatus;
+}
+
+export interface RelayStatus {
+  /** `none`: the node was opened without a relay; `denied`: the relay refuses this node. Attempts go on in either of the last two. */
+  state: "none" | "connected" | "connecting" | "denied";
+  url: string | null;
+  /** Why it is not connected, for people: what the relay said, or how the last attempt failed. */
+  reason: string | null;
+}
+
+/** What a page knows of itself and a worker has to be told. Omitted fields say nothing. */
+export interface PageState {
+  visible?: boolean;
+  /** `true`: about to be frozen; `false`: goes on. Then every connection is probed: the other side may have given up. */
+  frozen?: boolean;
+  /** Whether there is a network. `false` is not believed while the relay is connected. */
+  online?: boolean;
 }
 
 /** A change in how this node stands with a peer. */
@@ -219,7 +303,7 @@ export type PeerEvent =
   | { type: "connecting"; id: PeerId }
   | { type: "established"; id: PeerId; role: "dialer" | "acceptor" }
   /** Dials again in `retry` milliseconds; `null`: not before the network or the page is back. */
-  | { type: "waiting"; id: PeerId; retry: number | null }
+  | { type: "reconnecting"; id: PeerId; retry: number | null }
   /** Another device seems to use this node's key; `certain`: the peer said so. */
   | { type: "identityInUse"; id: PeerId; certain: boolean }
   /** `code` is the close code of the protocol, where there was one. */
@@ -287,6 +371,13 @@ export class WillowNode implements AsyncDisposable {
   peers(): Promise<PeerInfo[]>;
   /** Begins with `present` for each peer there is. */
   watchPeers(signal?: AbortSignal): AsyncIterableIterator<PeerEvent>;
+  /** Begins with the state of now; of changes in quick succession only the last is seen. */
+  watchStatus(signal?: AbortSignal): AsyncIterableIterator<NodeStatus>;
+  /**
+   * Says what the node cannot see for itself. A node in a page listens to the page's events by itself while it is open (and shuts down when
+   * the page goes away for good); one in a worker has to be told by a page. Throws `invalidArgument`, and `shuttingDown` after `shutdown`.
+   */
+  notify(state: PageState): void;
   /** Closes the connection to the peer and every intent that concerns it. */
   disconnect(peer: PeerId): Promise<void>;
 
@@ -332,6 +423,8 @@ export class WillowNode implements AsyncDisposable {
 
   /** Starts to sync; the handle exists at once. A string names a peer that was met before or is behind the same relays. */
   sync(peer: PeerAddress | PeerId, init?: SessionInit): Intent;
+  /** The same with several peers at once. Throws `invalidArgument` if `peers` is no array; all else shows in the intents. */
+  syncAll(peers: readonly (PeerAddress | PeerId)[], init?: SessionInit): IntentSet;
   /** Sessions that peers open; begins with those that run now. */
   incoming(signal?: AbortSignal): AsyncIterableIterator<IncomingSession>;
   /** Ends every session and intent. Idempotent. */
@@ -345,6 +438,12 @@ export class Intent implements AsyncIterable<SessionEvent> {
   readonly peer: PeerId;
   /** Settles exactly once. Never an unhandled rejection. */
   readonly completed: Promise<Completion>;
+  /**
+   * Adds interests to a running intent; an intent in `"all"` has them already. Resolves when its session knows of them, or will from its
+   * beginning; a once-intent is not complete before they are reconciled, too. Rejects with `invalidArgument`, with `notAuthorised` if nothing here
+   * may read one of them, and with `closed` if the intent has ended. Nothing is changed then, and the intent goes on.
+   */
+  addInterests(interests: Interest[]): Promise<void>;
   close(): Promise<void>;
   /** Begins with what is true now; the last item is `ended` or `error`. Leaving the loop ends the iteration, not the intent. */
   [Symbol.asyncIterator](): AsyncIterableIterator<SessionEvent>;

@@ -8,9 +8,6 @@ import { Notebook, READ_ONLY } from "./lib/notebook.js";
 import { Peers } from "./lib/peers.js";
 import { Share, linkFor, readLink } from "./lib/share.js";
 
-const RETRY_FIRST = 2_000; // ms, doubled at each failure
-const RETRY_MOST = 30_000;
-
 function status(state, text) {
   $("status").dataset.state = state;
   $("status").textContent = text;
@@ -18,30 +15,23 @@ function status(state, text) {
 
 async function openNode(relays) {
   const node = await WillowNode.open({ relays, storage: "memory" });
-  addEventListener("pagehide", () => node.shutdown());
   if (relays.length === 0) {
     status("failed", "no relay");
     toast("Without a relay nobody can join. Name one in the address of this page: #relay=https://…", true);
     return node;
   }
-  status("connecting", "looking for the relay");
-  node.online().then(() => status("online", "online"), () => status("failed", "shut down"));
+  showStatus(node);
   return node;
 }
 
-/** Keeps a live session with a peer. A failed one is tried again, later and later. */
-async function keepSynced(node, peer, peers) {
-  for (let wait = RETRY_FIRST; ; wait = Math.min(wait * 2, RETRY_MOST)) {
-    const intent = node.sync(peer, { mode: "live" });
-    peers.follow(intent, `to ${peer.id.slice(0, 6)}`);
-    try {
-      await intent.completed;
-      wait = RETRY_FIRST;
-    } catch (error) {
-      if (error.code === "shuttingDown") return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, wait));
+/** Says how the relay stands, as long as the node is open. */
+async function showStatus(node) {
+  for await (const { relay } of node.watchStatus()) {
+    if (relay.state === "connected") status("online", "online");
+    else if (relay.state === "denied") status("failed", `the relay refuses: ${relay.reason}`);
+    else status("connecting", "looking for the relay");
   }
+  status("failed", "shut down");
 }
 
 /** Who this is, in which space, on which node. */
@@ -88,7 +78,7 @@ async function showNotebook(node, joined, name, relays) {
   notebook.addEventListener("names", () => describeYou(notebook));
   describeYou(notebook);
   await notebook.start();
-  for (const peer of joined.peers) keepSynced(node, peer, peers);
+  for (const peer of joined.peers) peers.call(peer);
   if (name !== "" && !notebook.readOnly) await notebook.rename(name).catch((error) => toast(error.message, true));
   await editor.show(undefined);
   globalThis.notebook = notebook; // at hand in the console

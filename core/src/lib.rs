@@ -12,11 +12,14 @@
 //! | [`wallet`] | users, namespaces, capabilities, tickets |
 //! | [`sync`] | Confidential Sync: overlap detection, reconciliation, live forwarding, one session |
 //! | [`peers`] | the peer manager: connections, attempts, intents |
+//! | `sim` | simulation of many nodes; for tests and with the feature `sim` |
 //!
 //! `sync` and `peers` never import each other; the types that both name live here.
 
 pub mod payload;
 pub mod peers;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod store;
 pub mod sync;
 pub mod wallet;

@@ -28,6 +28,11 @@ export class Intent {
     return this.#completed;
   }
 
+  /** Adds interests; resolves when the session knows of them, or will. What is wrong with them does not end the intent. */
+  addInterests(interests) {
+    return guarded(() => this.#raw.addInterests(interests));
+  }
+
   /** Closes the intent; resolves when it has settled. Idempotent. */
   close() {
     return guarded(async () => {

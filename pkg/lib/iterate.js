@@ -75,6 +75,39 @@ export function mapped(stream, convert) {
   };
 }
 
+/** The items of several streams as they come, as one stream: a busy one does not hold back the others. */
+export function merged(streams) {
+  const idle = new Set(streams);
+  const ready = [];
+  let open = streams.length;
+  let wake = () => {};
+  const ask = (stream) => {
+    const answer = (result) => {
+      ready.push({ stream, ...result });
+      wake();
+    };
+    stream.next().then((item) => answer({ item }), (thrown) => answer({ thrown }));
+  };
+  return {
+    next: async () => {
+      while (open > 0) {
+        idle.forEach(ask);
+        idle.clear();
+        if (ready.length === 0) await new Promise((resolve) => (wake = resolve));
+        const { stream, item, thrown } = ready.shift();
+        if (item === undefined) open -= 1;
+        if (thrown !== undefined) throw thrown;
+        if (item !== undefined) {
+          idle.add(stream);
+          return item;
+        }
+      }
+      return undefined;
+    },
+    close: () => streams.forEach((stream) => stream.close()),
+  };
+}
+
 /** The events of an intent or an accepted session, their errors as WillowErrors. */
 export function sessionEvents(raw) {
   const convert = (event) => {

@@ -1,26 +1,15 @@
 import { RawNode } from "../generated/osier.js";
 import { abortable, checkSignal, throwIfAborted } from "./abort.js";
+import { acceptHandler } from "./accept.js";
 import { WillowError, guarded, invalid } from "./error.js";
 import { IncomingSession } from "./incoming.js";
 import { Intent } from "./intent.js";
 import { Iteration, mapped } from "./iterate.js";
+import { followPage } from "./lifecycle.js";
 import { load } from "./load.js";
+import { split } from "./options.js";
 import { bytesOf, writePayload } from "./payload.js";
-
-/** Splits what JavaScript alone understands (signals, callbacks, the module's source) from what the module is given. */
-function split(options, argument, ...names) {
-  if (options === undefined) return [{}, {}];
-  if (options === null || typeof options !== "object") throw invalid(argument, "expected an object");
-  const rest = { ...options };
-  const own = {};
-  for (const name of names) {
-    if (rest[name] !== undefined) own[name] = rest[name];
-    delete rest[name];
-  }
-  for (const name of Object.keys(rest)) if (rest[name] === undefined) delete rest[name];
-  own.signal = checkSignal(own.signal);
-  return [own, rest];
-}
+import { intentSet } from "./set.js";
 
 /** What `get`, `entries` and `set` return names a payload; so does anything with the same three fields. */
 function keyOf(entry) {
@@ -34,20 +23,32 @@ export class WillowNode {
   #raw;
   #id;
   #over = false;
+  #leavePage;
 
   /** @internal Use `WillowNode.open`. */
   constructor(raw) {
     if (!(raw instanceof RawNode)) throw new WillowError("invalidArgument", "use WillowNode.open()");
     this.#raw = raw;
     this.#id = raw.id;
+    this.#leavePage = followPage(
+      (state) => {
+        try {
+          raw.notify(state);
+        } catch {
+          // The module trapped; whoever uses the node next is told so.
+        }
+      },
+      () => this.shutdown().catch(() => {}),
+    );
   }
 
   static async open(options) {
     return guarded(async () => {
-      const [own, rest] = split(options, "options", "signal", "wasm");
+      const [own, rest] = split(options, "options", "accept", "signal", "wasm");
+      const accept = acceptHandler(own.accept);
       throwIfAborted(own.signal);
       await abortable(own.signal, load(own.wasm));
-      const opening = RawNode.open(rest);
+      const opening = RawNode.open(rest, accept);
       const raw = await abortable(own.signal, opening, () => opening.then((late) => late.shutdown(), () => {}));
       return new WillowNode(raw);
     });
@@ -75,6 +76,19 @@ export class WillowNode {
 
   watchPeers(signal) {
     return this.#follow(() => [this.#raw.watchPeers(), checkSignal(signal)]);
+  }
+
+  watchStatus(signal) {
+    return this.#follow(() => [this.#raw.watchStatus(), checkSignal(signal)]);
+  }
+
+  notify(state) {
+    if (this.#over) throw new WillowError("shuttingDown", "the node is shutting down");
+    try {
+      this.#raw.notify(state);
+    } catch (thrown) {
+      throw WillowError.from(thrown);
+    }
   }
 
   disconnect(peer) {
@@ -188,12 +202,19 @@ export class WillowNode {
     }
   }
 
+  /** One intent per peer, for the same. Throws only if `peers` is no array. */
+  syncAll(peers, init) {
+    if (!Array.isArray(peers)) throw invalid("peers", "expected an array of peers");
+    return intentSet(peers.map((peer) => this.sync(peer, init)));
+  }
+
   incoming(signal) {
     return this.#follow(() => [mapped(this.#raw.incoming(), (raw) => new IncomingSession(raw)), checkSignal(signal)]);
   }
 
   shutdown() {
     this.#over = true;
+    this.#leavePage();
     return guarded(() => this.#raw.shutdown());
   }
 
@@ -216,6 +237,7 @@ function failed(peer, error) {
   return {
     peer,
     completed: () => Promise.reject(error),
+    addInterests: () => Promise.reject(new WillowError("closed", "the intent has failed")),
     close() {},
     events() {
       const items = [{ type: "error", error }];

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::node::{
-    Access, Area, EntryKey, Error, Interest, Interests, Limits, Mode, NamespaceId, NamespaceKind, NodeOptions, Path, PeerAddress,
-    SessionInit, SubspaceId,
+    Access, Area, Attempts, EntryKey, Error, Interest, Interests, Lifecycle, Limits, Mode, NamespaceId, NamespaceKind, NodeOptions, Path,
+    PeerAddress, ReconnectPolicy, SessionInit, SubspaceId,
 };
 use willow25::prelude::{TimeRange, Timestamp};
 
@@ -76,6 +76,11 @@ pub(super) fn count(value: &JsValue, argument: &'static str) -> Result<u64, Erro
     let number = value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..=MAX_SAFE_INTEGER).contains(number));
     // Within the bounds just checked the conversion is exact.
     number.map(|number| number as u64).ok_or_else(|| Error::invalid_argument(argument, "expected a whole number from 0 on"))
+}
+
+/// A [`count`] of things in memory.
+fn size(value: &JsValue, argument: &'static str) -> Result<usize, Error> {
+    Ok(usize::try_from(count(value, argument)?).unwrap_or(usize::MAX))
 }
 
 pub(super) fn bytes(value: &JsValue, argument: &'static str) -> Result<Vec<u8>, Error> {
@@ -227,19 +232,28 @@ pub(super) fn order(value: &JsValue, argument: &'static str) -> Result<bool, Err
 
 /// What `WillowNode.open` takes, but for what JavaScript handles itself.
 pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
-    let fields = Fields::of(value, "options", &["relays", "storage", "secretKey", "limits"])?;
+    let fields = Fields::of(value, "options", &["relays", "storage", "secretKey", "reconnect", "limits"])?;
     if fields.with("storage", text)?.is_some_and(|storage| storage != "memory") {
         return Err(Error::invalid_argument("storage", "expected \"memory\""));
     }
     let mut options = NodeOptions {
         relays: fields.get("relays")?.unwrap_or_default(),
         secret_key: fields.with("secretKey", secret_key)?.flatten(),
+        reconnect: fields.with("reconnect", reconnect_policy)?.unwrap_or_default(),
         ..NodeOptions::default()
     };
     if let Some(limits) = fields.raw("limits")? {
-        let fields = Fields::of(&limits, "limits", &["maxSessions", "maxFuture"])?;
-        if let Some(sessions) = fields.with("maxSessions", count)? {
-            options.limits = Limits { sessions: usize::try_from(sessions).unwrap_or(usize::MAX), ..options.limits };
+        let fields =
+            Fields::of(&limits, "limits", &["maxHandshakes", "maxHandshakesPerPeer", "maxSessions", "maxTransfersPerPeer", "maxFuture"])?;
+        let Limits { handshakes, handshakes_per_peer, sessions, payloads_per_session } = options.limits;
+        options.limits = Limits {
+            handshakes: fields.with("maxHandshakes", size)?.unwrap_or(handshakes),
+            handshakes_per_peer: fields.with("maxHandshakesPerPeer", size)?.unwrap_or(handshakes_per_peer),
+            sessions: fields.with("maxSessions", size)?.unwrap_or(sessions),
+            payloads_per_session: fields.with("maxTransfersPerPeer", size)?.unwrap_or(payloads_per_session),
+        };
+        if options.limits.payloads_per_session == 0 {
+            return Err(Error::invalid_argument("maxTransfersPerPeer", "expected a whole number from 1 on"));
         }
         if let Some(millis) = fields.with("maxFuture", count)? {
             options.max_future_micros = millis.saturating_mul(1000);
@@ -256,23 +270,77 @@ fn secret_key(value: &JsValue, argument: &'static str) -> Result<Option<[u8; 32]
     bytes(value, argument).map_err(|_| expected())?.try_into().map(Some).map_err(|_| expected())
 }
 
-/// What `WillowNode.sync` takes, but for the signal.
-pub(super) fn session_init(value: &JsValue) -> Result<SessionInit, Error> {
-    let fields = Fields::of(value, "init", &["interests", "mode"])?;
+/// What `WillowNode.sync` takes and an accept handler answers, but for the signal. Their default modes differ.
+pub(super) fn session_init(value: &JsValue, default_mode: Mode) -> Result<SessionInit, Error> {
+    let fields = Fields::of(value, "init", &["interests", "mode", "reconnect"])?;
     let mode = match fields.with("mode", text)?.as_deref() {
-        None | Some("once") => Mode::Once,
+        None => default_mode,
+        Some("once") => Mode::Once,
         Some("live") => Mode::Live,
         Some(_) => return Err(Error::invalid_argument("mode", "expected \"live\" or \"once\"")),
     };
-    Ok(SessionInit { interests: fields.with("interests", interests)?.unwrap_or_default(), mode, ..SessionInit::default() })
+    let reconnect = fields.with("reconnect", reconnect_policy)?;
+    Ok(SessionInit { interests: fields.with("interests", interests)?.unwrap_or_default(), mode, reconnect })
+}
+
+/// When to dial again. What is absent is as in the default policy.
+fn reconnect_policy(value: &JsValue, argument: &'static str) -> Result<ReconnectPolicy, Error> {
+    let fields = Fields::of(value, argument, &["firstDelay", "factor", "cap", "jitter", "attempts"])?;
+    let default = ReconnectPolicy::default();
+    Ok(ReconnectPolicy {
+        first_delay_millis: fields.with("firstDelay", delay)?.unwrap_or(default.first_delay_millis),
+        factor: fields.with("factor", |value, name| number_within(value, name, 1.0, 1_000_000.0))?.unwrap_or(default.factor),
+        cap_millis: fields.with("cap", delay)?.unwrap_or(default.cap_millis),
+        jitter: fields.with("jitter", |value, name| number_within(value, name, 0.0, 1.0))?.unwrap_or(default.jitter),
+        attempts: fields.with("attempts", attempts)?.unwrap_or(default.attempts),
+    })
+}
+
+/// Milliseconds to wait.
+fn delay(value: &JsValue, argument: &'static str) -> Result<u64, Error> {
+    let millis = count(value, argument)?;
+    if millis == 0 { Err(Error::invalid_argument(argument, "expected at least 1 ms")) } else { Ok(millis) }
+}
+
+fn attempts(value: &JsValue, argument: &'static str) -> Result<Attempts, Error> {
+    if value.as_f64() == Some(f64::INFINITY) {
+        return Ok(Attempts::Unlimited);
+    }
+    Ok(Attempts::AtMost(u32::try_from(count(value, argument)?).unwrap_or(u32::MAX)))
+}
+
+fn number_within(value: &JsValue, argument: &'static str, least: f64, most: f64) -> Result<f64, Error> {
+    let number = value.as_f64().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| Error::invalid_argument(argument, format!("expected a number from {least} to {most}")))
+}
+
+/// What `WillowNode.notify` takes.
+pub(super) fn lifecycle(value: &JsValue) -> Result<Lifecycle, Error> {
+    let fields = Fields::of(value, "state", &["visible", "frozen", "online"])?;
+    Ok(Lifecycle {
+        visible: fields.with("visible", boolean)?,
+        frozen: fields.with("frozen", boolean)?,
+        online: fields.with("online", boolean)?,
+    })
+}
+
+fn boolean(value: &JsValue, argument: &'static str) -> Result<bool, Error> {
+    value.as_bool().ok_or_else(|| Error::invalid_argument(argument, "expected true or false"))
 }
 
 fn interests(value: &JsValue, argument: &'static str) -> Result<Interests, Error> {
     if value.as_string().as_deref() == Some("all") {
         return Ok(Interests::All);
     }
-    let array = value.dyn_ref::<Array>().ok_or_else(|| Error::invalid_argument(argument, "expected \"all\" or an array of interests"))?;
-    array.iter().map(|item| interest(&item, argument)).collect::<Result<_, _>>().map(Interests::Some)
+    if !Array::is_array(value) {
+        return Err(Error::invalid_argument(argument, "expected \"all\" or an array of interests"));
+    }
+    interest_list(value, argument).map(Interests::Some)
+}
+
+pub(super) fn interest_list(value: &JsValue, argument: &'static str) -> Result<Vec<Interest>, Error> {
+    let array = value.dyn_ref::<Array>().ok_or_else(|| Error::invalid_argument(argument, "expected an array of interests"))?;
+    array.iter().map(|item| interest(&item, argument)).collect()
 }
 
 fn interest(value: &JsValue, argument: &'static str) -> Result<Interest, Error> {

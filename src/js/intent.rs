@@ -1,9 +1,9 @@
 //! `RawIntent` and `RawIncoming`: sessions that this node and that peers asked for.
 
 use js_sys::Promise;
-use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
-use super::{RawEvents, output::ToJs, promise};
+use super::{RawEvents, arguments, output::ToJs, promise};
 use crate::node::{IncomingSession, Intent};
 
 /// An intent. Dropping the JavaScript object leaves it running: in JavaScript an intent ends by `close`, its signal or shutdown.
@@ -36,6 +36,13 @@ impl RawIntent {
     /// Its events.
     pub fn events(&self) -> RawEvents {
         RawEvents::of(self.intent.events())
+    }
+
+    /// Adds interests; what is wrong with them does not end it.
+    #[wasm_bindgen(js_name = addInterests)]
+    pub fn add_interests(&self, interests: &JsValue) -> Promise {
+        let (intent, interests) = (self.intent.clone(), arguments::interest_list(interests, "interests"));
+        promise(async move { intent.add_interests(interests?).await.map(|()| JsValue::UNDEFINED) })
     }
 
     /// Closes it; `completed` tells when that is done.

@@ -4,6 +4,7 @@
 //! method does is the node's business. Errors leave as plain objects `{ code, message, argument?, detail? }`, of which the package makes
 //! its `WillowError`. Every method clones the node's handle before it awaits, so that no borrow of a JavaScript object outlives a call.
 
+mod accept;
 mod arguments;
 mod error;
 mod events;

@@ -4,14 +4,14 @@ use js_sys::{Array, Function, Promise, Uint8Array};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::{
-    RawEvents, RawFetch, RawIncoming, RawIntent, RawWriter,
+    RawEvents, RawFetch, RawIncoming, RawIntent, RawWriter, accept,
     arguments::{self, Fields},
     error,
     output::ToJs,
     promise,
     writer::Target,
 };
-use crate::node::{Area, EntriesOptions, Error, FetchOptions, Node, ProgressId, SecretOwner, ShareRequest, StoreEvent};
+use crate::node::{Area, EntriesOptions, Error, FetchOptions, Mode, Node, ProgressId, SecretOwner, ShareRequest, StoreEvent};
 
 /// A handle of a node.
 #[wasm_bindgen]
@@ -45,9 +45,15 @@ impl CapabilityFilter {
 
 #[wasm_bindgen]
 impl RawNode {
-    /// Opens a node.
-    pub fn open(options: JsValue) -> Promise {
-        promise(async move { Node::open(arguments::open_options(&options)?).await.map(|node| Self { node }) })
+    /// Opens a node; `accept`, if there is one, is asked for each peer that connects.
+    pub fn open(options: JsValue, accept: Option<Function>) -> Promise {
+        promise(async move {
+            let mut options = arguments::open_options(&options)?;
+            if let Some(function) = accept {
+                options.accept = accept::policy(function);
+            }
+            Node::open(options).await.map(|node| Self { node })
+        })
     }
 
     /// Endpoint id, hex.
@@ -77,6 +83,18 @@ impl RawNode {
     #[wasm_bindgen(js_name = watchPeers)]
     pub fn watch_peers(&self) -> RawEvents {
         RawEvents::of(self.node.watch_peers())
+    }
+
+    /// The state of the node, now and whenever it changes.
+    #[wasm_bindgen(js_name = watchStatus)]
+    pub fn watch_status(&self) -> RawEvents {
+        RawEvents::of(self.node.watch_status())
+    }
+
+    /// Says what the node cannot see for itself. Throws if the argument is wrong.
+    pub fn notify(&self, state: JsValue) -> Result<(), JsValue> {
+        self.node.notify(arguments::lifecycle(&state).map_err(|error| error::to_js(&error))?);
+        Ok(())
     }
 
     /// Ends everything with a peer.
@@ -274,7 +292,7 @@ impl RawNode {
 
     /// Starts to sync. Throws if an argument is wrong; all else shows in the intent.
     pub fn sync(&self, peer: JsValue, init: JsValue) -> Result<RawIntent, JsValue> {
-        let arguments = || Ok::<_, Error>((arguments::address(&peer)?, arguments::session_init(&init)?));
+        let arguments = || Ok::<_, Error>((arguments::address(&peer)?, arguments::session_init(&init, Mode::Once)?));
         let (peer, init) = arguments().map_err(|error| error::to_js(&error))?;
         Ok(RawIntent::new(self.node.sync(peer, init)))
     }

@@ -9,7 +9,8 @@ use wasm_bindgen::JsValue;
 use super::error;
 use crate::node::{
     Access, Area, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, FetchProgress, Grant, ImportedSecret, Joined, NamespaceInfo,
-    NamespaceKind, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, Retry, SessionEvent, SetOutcome, StoreEvent,
+    NamespaceKind, NodeStatus, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, RelayState, Retry, SessionEvent, SetOutcome,
+    StoreEvent,
 };
 
 /// Something that JavaScript sees as plain data.
@@ -270,6 +271,7 @@ struct Peer<'a> {
     bytes_received: f64,
     intents: f64,
     since: f64,
+    retry: Option<f64>,
 }
 
 impl<'a> Peer<'a> {
@@ -291,6 +293,7 @@ impl<'a> Peer<'a> {
             bytes_received: number(peer.bytes_received),
             intents: peer.intents.len() as f64,
             since: number(peer.since_unix_millis),
+            retry: peer.retry_millis.map(number),
         }
     }
 }
@@ -309,7 +312,7 @@ impl ToJs for PeerEvent {
             Present { peer: Peer<'a> },
             Connecting { id: String },
             Established { id: String, role: &'static str },
-            Waiting { id: String, retry: Option<f64> },
+            Reconnecting { id: String, retry: Option<f64> },
             IdentityInUse { id: String, certain: bool },
             Closed { id: String, code: Option<f64>, reason: &'a str },
             Gone { id: String },
@@ -318,11 +321,33 @@ impl ToJs for PeerEvent {
             Self::Present(peer) => Out::Present { peer: Peer::of(peer) },
             Self::Connecting { peer } => Out::Connecting { id: peer.to_string() },
             Self::Established { peer, role: end } => Out::Established { id: peer.to_string(), role: role(*end) },
-            Self::Waiting { peer, retry_millis } => Out::Waiting { id: peer.to_string(), retry: retry_millis.map(number) },
+            Self::Reconnecting { peer, retry_millis } => Out::Reconnecting { id: peer.to_string(), retry: retry_millis.map(number) },
             Self::IdentityInUse { peer, certain } => Out::IdentityInUse { id: peer.to_string(), certain: *certain },
             Self::Closed { peer, code, reason } => Out::Closed { id: peer.to_string(), code: code.map(number), reason },
             Self::Gone { peer } => Out::Gone { id: peer.to_string() },
         })
+    }
+}
+
+impl ToJs for NodeStatus {
+    fn to_js(&self) -> JsValue {
+        #[derive(Serialize)]
+        struct Relay<'a> {
+            state: &'static str,
+            url: Option<&'a str>,
+            reason: Option<&'a str>,
+        }
+        #[derive(Serialize)]
+        struct Out<'a> {
+            relay: Relay<'a>,
+        }
+        let state = match self.relay.state {
+            RelayState::None => "none",
+            RelayState::Connecting => "connecting",
+            RelayState::Connected => "connected",
+            RelayState::Denied => "denied",
+        };
+        plain(&Out { relay: Relay { state, url: self.relay.url.as_deref(), reason: self.relay.reason.as_deref() } })
     }
 }
 

@@ -142,14 +142,14 @@ impl Endpoint {
     }
 
     /// Calls back with the state of the home relays, now and whenever it changes, until the endpoint is closed.
-    pub async fn watch_relays(&self, mut changed: impl FnMut(RelayState)) {
+    pub async fn watch_relays(&self, mut changed: impl FnMut(Vec<HomeRelay>)) {
         let mut watcher = self.inner.home_relay_status();
-        let mut state = RelayState::of(&watcher.get());
+        let mut status = watcher.get();
         loop {
-            changed(state);
+            changed(status.iter().map(HomeRelay::of).collect());
             tokio::select! {
                 updated = watcher.updated() => match updated {
-                    Ok(status) => state = RelayState::of(&status),
+                    Ok(updated) => status = updated,
                     Err(_) => return,
                 },
                 _ = self.inner.closed() => return,
@@ -163,20 +163,26 @@ impl Endpoint {
     }
 }
 
-/// How the home relays stand.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct RelayState {
-    /// URLs of those that are connected.
-    pub connected: Vec<String>,
-    /// What a relay said that denied us.
+/// How a home relay stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HomeRelay {
+    /// Its URL.
+    pub url: String,
+    /// Whether it is connected.
+    pub connected: bool,
+    /// What it said, if it denied this node.
     pub denied: Option<String>,
+    /// Why the last attempt at it failed, for people.
+    pub failure: Option<String>,
 }
 
-impl RelayState {
-    fn of(status: &[iroh::endpoint::RelayStatus]) -> Self {
+impl HomeRelay {
+    fn of(status: &iroh::endpoint::RelayStatus) -> Self {
         Self {
-            connected: status.iter().filter(|relay| relay.is_connected()).map(|relay| relay.url().to_string()).collect(),
-            denied: status.iter().find_map(|relay| relay.auth_denied_reason().map(str::to_owned)),
+            url: status.url().to_string(),
+            connected: status.is_connected(),
+            denied: status.auth_denied_reason().map(str::to_owned),
+            failure: status.last_error().map(|error| format!("{error:#}")),
         }
     }
 }

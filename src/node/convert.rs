@@ -1,15 +1,15 @@
 //! From the core's names to the API's.
 
 use osier_core::{
-    Moment,
-    peers::{self, Cause, CloseCode, IntentError, Outcome},
+    Mode, Moment,
+    peers::{self, Cause, CloseCode, IntentError, Outcome, Reason},
     store::{EntryRef, StorageError, StoredEntry},
     wallet::{self, TicketError, WalletError},
 };
 
 use super::{
-    Access, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, Grant, ImportedSecret, Interests, NamespaceInfo, NamespaceKind,
-    PeerState, ReconnectPolicy, Retry, ShareRequest, log::IntentOutcome,
+    Access, Attempts, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, Grant, ImportedSecret, Interests, NamespaceInfo,
+    NamespaceKind, PeerState, ReconnectPolicy, Retry, ShareRequest, log::IntentOutcome,
 };
 
 pub(super) fn entry_info(entry: EntryRef<'_>) -> EntryInfo {
@@ -106,7 +106,7 @@ fn session_error(code: &'static str) -> Error {
 /// Why no connection came about.
 fn unreachable_error(cause: Cause) -> Error {
     match cause {
-        Cause::Deadline(_) => Error::Timeout { what: "the connection with the peer".to_owned() },
+        Cause::Deadline(reason) => Error::Timeout { what: awaited(reason).to_owned() },
         Cause::Closed(CloseCode::Duplicate) => Error::Duplicate,
         other => Error::DialFailed { reason: sentence(other) },
     }
@@ -128,7 +128,7 @@ pub(super) fn cause_error(cause: Cause) -> Error {
         },
         Cause::RefusedBeforeHandshake => Error::LimitExceeded { what: "connections of the peer".to_owned() },
         Cause::NoCommonVersion => Error::UnsupportedVersion,
-        Cause::Deadline(_) => Error::Timeout { what: sentence(cause) },
+        Cause::Deadline(reason) => Error::Timeout { what: awaited(reason).to_owned() },
         Cause::Violation(rule) => Error::ProtocolViolation { by_peer: true, rule: rule.to_owned() },
         Cause::ClosedUnknown(_) | Cause::Unreachable | Cause::Lost | Cause::Failed(_) | Cause::LocallyClosed => {
             Error::Transport { reason: sentence(cause) }
@@ -154,10 +154,24 @@ pub(super) fn sentence(cause: Cause) -> String {
         Cause::NoCommonVersion => "no common version of the protocol".to_owned(),
         Cause::Unreachable => "there is no way to the peer, or no answer".to_owned(),
         Cause::Lost => "the peer does not answer any more".to_owned(),
-        Cause::Deadline(reason) => format!("a deadline passed ({reason:?})"),
+        Cause::Deadline(reason) => format!("no answer in time: {}", awaited(reason)),
         Cause::Violation(rule) => format!("the peer violated the protocol ({rule})"),
         Cause::Failed(what) => format!("this node could not go on ({what})"),
         Cause::LocallyClosed => "this node closed it".to_owned(),
+    }
+}
+
+/// What did not come before its deadline.
+fn awaited(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Hello => "the peer's greeting",
+        Reason::Decision => "the accept handler",
+        Reason::Dial | Reason::Hold | Reason::Backoff => "the connection with the peer",
+        Reason::Establish => "the handshake with the peer",
+        Reason::Ending | Reason::Finish => "the end of the session",
+        Reason::Goodbye => "the peer's goodbye",
+        Reason::Probe => "a sign of life from the peer",
+        Reason::Shutdown => "the end of the node",
     }
 }
 
@@ -188,13 +202,17 @@ pub(super) fn peer_state(state: peers::ConnectionState) -> Option<PeerState> {
     }
 }
 
-pub(super) fn reconnect_policy(policy: ReconnectPolicy) -> peers::ReconnectPolicy {
+pub(super) fn reconnect_policy(policy: ReconnectPolicy, mode: Mode) -> peers::ReconnectPolicy {
     peers::ReconnectPolicy {
-        first_delay: policy.first_delay_millis.saturating_mul(1000),
-        factor: f64::from(policy.factor_percent) / 100.0,
-        cap: policy.cap_millis.saturating_mul(1000),
-        jitter: f64::from(policy.jitter_percent.min(100)) / 100.0,
-        attempts: policy.attempts,
+        first_delay: policy.first_delay_millis.max(1).saturating_mul(1000),
+        factor: policy.factor,
+        cap: policy.cap_millis.max(1).saturating_mul(1000),
+        jitter: policy.jitter,
+        attempts: match (policy.attempts, mode) {
+            (Attempts::AtMost(attempts), Mode::Once | Mode::Live) => attempts,
+            (Attempts::ByMode, Mode::Once) => Attempts::ONCE,
+            (Attempts::Unlimited, Mode::Once | Mode::Live) | (Attempts::ByMode, Mode::Live) => peers::ReconnectPolicy::UNLIMITED,
+        },
     }
 }
 

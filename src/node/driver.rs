@@ -6,17 +6,15 @@ use osier_core::peers::{self, Action, Config, Event, Input};
 use tokio::sync::mpsc;
 
 use super::{
-    AcceptPolicy, NodeOptions, PeerEvent, PeerInfo, connections, convert,
+    AcceptPolicy, NodeOptions, PeerEvent, PeerInfo, accept, connections, convert,
     inner::{Inner, Life, tell},
-    intents, sessions,
+    intents, lifecycle, sessions, status,
 };
 use crate::platform;
 
 /// Something that a handle wants done on the node's thread.
 pub(super) type Job = Box<dyn FnOnce(&Rc<Inner>) + Send>;
 
-/// A timer that fires this much too late means that the machine slept, in microseconds.
-const ASLEEP: u64 = 10_000_000;
 /// How long closing the endpoint may take.
 const CLOSING: Duration = Duration::from_secs(3);
 
@@ -42,7 +40,7 @@ pub(super) fn manager_config(options: &NodeOptions, me: osier_core::PeerId) -> C
         seed: u64::from_be_bytes(platform::random()),
         accept: match options.accept {
             AcceptPolicy::All => peers::AcceptPolicy::Everyone,
-            AcceptPolicy::None => peers::AcceptPolicy::AskHandler,
+            AcceptPolicy::None | AcceptPolicy::Ask(_) => peers::AcceptPolicy::AskHandler,
         },
         limits: peers::Limits {
             handshakes: options.limits.handshakes,
@@ -59,8 +57,9 @@ impl Driver {
 
     /// Runs until the manager has stopped.
     pub(super) async fn run(mut self) {
-        let accepting = platform::spawn_local(accept(self.node.clone()));
-        let relays = platform::spawn_local(watch_relays(self.node.clone()));
+        let accepting = platform::spawn_local(take_in(self.node.clone()));
+        let relays = platform::spawn_local(status::watch_relays(self.node.clone()));
+        let pulse = platform::spawn_local(lifecycle::watch_clocks(self.node.clone()));
         while !self.stopped {
             let deadline = self.node.manager.borrow().next_deadline().map(|(at, _reason)| at);
             let clock = self.node.clock;
@@ -78,18 +77,15 @@ impl Driver {
                         self.step(Input::Shutdown);
                     }
                 },
-                () = clock.sleep_until(deadline.unwrap_or_default()), if deadline.is_some() => self.tick(deadline.unwrap_or_default()),
+                () = clock.sleep_until(deadline.unwrap_or_default()), if deadline.is_some() => self.tick(),
             }
         }
-        drop((accepting, relays));
+        drop((accepting, relays, pulse));
         self.close().await;
     }
 
     /// A deadline has come. What happened before it counts as before it.
-    fn tick(&mut self, deadline: osier_core::Moment) {
-        if self.node.now().micros_since(deadline) > ASLEEP {
-            self.step(Input::Woken);
-        }
+    fn tick(&mut self) {
         while let Ok(input) = self.inputs.try_recv() {
             self.step(input);
         }
@@ -115,16 +111,15 @@ impl Driver {
             Action::Cancel { attempt, code, reason } => connections::cancel(node, attempt, code, reason),
             Action::Refuse { conn } => connections::refuse(node, conn),
             Action::ReadHello { conn } => connections::read_hello(node, conn),
-            // Asked only when nobody is accepted but those whom an own intent waits for.
-            Action::AskHandler { decision, .. } => node.input(Input::Decided { decision, accept: false }),
-            Action::ForgetDecision { .. } => {}
+            Action::AskHandler { decision, peer, .. } => accept::ask(node, decision, peer),
+            Action::ForgetDecision { decision } => accept::forget(node, decision),
             Action::Establish { attempt, conn, generation, .. } => connections::establish(node, attempt, conn, generation),
             Action::Close { conn, code, reason } => connections::close(node, conn, code, reason),
             Action::StartSession { session, conn, peer, accept, intents, .. } => {
-                sessions::start(node, session, conn, peer, accept.is_some(), &intents);
+                sessions::start(node, session, conn, peer, accept, &intents);
             }
             Action::HandOver { session, intent } => sessions::hand_over(node, session, intent),
-            Action::AddAccept { session, .. } => sessions::add_accept(node, session),
+            Action::AddAccept { session, accept } => sessions::add_accept(node, session, accept),
             Action::DropAccept { session } => sessions::drop_accept(node, session),
             Action::WithdrawIntent { session, intent } => sessions::withdraw(node, session, intent),
             Action::FinishSession { session } => sessions::finish(node, session),
@@ -143,11 +138,14 @@ impl Driver {
         self.node.storage.settled().await;
         // Tasks and entries hold the node, and the node them: undo that.
         let connections = self.node.connections.take();
-        drop((connections, self.node.sessions.take()));
+        drop((connections, self.node.sessions.take(), self.node.questions.take()));
         for watcher in self.node.peer_watchers.borrow_mut().drain(..) {
             watcher.end(None);
         }
         for watcher in self.node.incoming_watchers.borrow_mut().drain(..) {
+            watcher.end(None);
+        }
+        for watcher in self.node.status_watchers.borrow_mut().drain(..) {
             watcher.end(None);
         }
         // Slow at worst: peers that do not hear of it find out by a timeout.
@@ -159,28 +157,10 @@ impl Driver {
 }
 
 /// Takes in connections until the endpoint is closed.
-async fn accept(node: Rc<Inner>) {
+async fn take_in(node: Rc<Inner>) {
     while let Some(arrival) = node.endpoint.accept().await {
         connections::arrived(&node, arrival);
     }
-}
-
-/// Keeps track of the home relays until the endpoint is closed.
-async fn watch_relays(node: Rc<Inner>) {
-    let mut last = None;
-    node.endpoint
-        .watch_relays(|state| {
-            if let Some(reason) = &state.denied {
-                tracing::warn!("the relay denied access: {reason}");
-            }
-            let connected = !state.connected.is_empty();
-            node.shared.prefer_relays(&state.connected);
-            if last.replace(connected) != Some(connected) {
-                node.shared.online.send_replace(connected);
-                node.input(Input::Relay { connected });
-            }
-        })
-        .await;
 }
 
 /// News about a peer, to its intents and to whoever watches peers.
@@ -193,7 +173,7 @@ fn emit(node: &Inner, peer: osier_core::PeerId, event: Event) {
         Event::Connecting => PeerEvent::Connecting { peer },
         Event::Established { role } => PeerEvent::Established { peer, role },
         Event::Disconnected { cause, .. } => PeerEvent::Closed { peer, code: convert::code_of(cause), reason: convert::sentence(cause) },
-        Event::Reconnecting { retry, .. } => PeerEvent::Waiting { peer, retry_millis: convert::retry(retry, now).millis },
+        Event::Reconnecting { retry, .. } => PeerEvent::Reconnecting { peer, retry_millis: convert::retry(retry, now).millis },
         Event::Terminated => {
             PeerEvent::Closed { peer, code: Some(peers::CloseCode::Ok.number().into()), reason: "everything was said".to_owned() }
         }
@@ -222,6 +202,7 @@ pub(super) fn peer_infos(node: &Inner) -> Vec<PeerInfo> {
                 bytes_received: stats.bytes_received,
                 intents: info.intents,
                 since_unix_millis: unix_millis.saturating_sub(now.micros_since(info.since) / 1000),
+                retry_millis: info.next_attempt.map(|at| at.micros_since(now) / 1000),
             })
         })
         .collect()

@@ -1,6 +1,6 @@
 //! What a node tells its user while it runs.
 
-use osier_core::{PeerId, Role};
+use osier_core::{PeerId, Role, sync};
 use willow25::prelude::{Area, NamespaceId};
 
 use super::{EntryInfo, EntryKey, Error, PeerInfo, events::Coalesce};
@@ -27,6 +27,13 @@ pub struct Retry {
     pub attempt: u32,
     /// After how many attempts in a row the intent fails; `None`: never.
     pub limit: Option<u32>,
+}
+
+impl Retry {
+    /// As it stands so many milliseconds later.
+    pub(super) fn after(self, millis: u64) -> Self {
+        Self { millis: self.millis.map(|wait| wait.saturating_sub(millis)), ..self }
+    }
 }
 
 /// What happens to an intent. The last item is [`SessionEvent::Ended`] or [`SessionEvent::Error`].
@@ -134,6 +141,24 @@ impl SessionEvent {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Ended { .. } | Self::Error { .. })
+    }
+}
+
+impl From<sync::SessionEvent> for SessionEvent {
+    fn from(event: sync::SessionEvent) -> Self {
+        match event {
+            sync::SessionEvent::Overlap { namespace, area } => Self::Overlap { namespace, area },
+            sync::SessionEvent::Reconciled { namespace, area } => Self::Reconciled { namespace, area },
+            sync::SessionEvent::ReconciledAll => Self::ReconciledAll,
+            sync::SessionEvent::NothingInCommon => Self::NothingInCommon,
+            sync::SessionEvent::Unsupported { namespace, .. } => Self::Unsupported { namespace },
+            sync::SessionEvent::Progress { sent, received, entries_sent, entries_received } => {
+                Self::Progress { sent, received, entries_sent, entries_received }
+            }
+            sync::SessionEvent::Payload { namespace, subspace, path, received, total, .. } => {
+                Self::Payload { entry: EntryKey { namespace, subspace, path }, received, total }
+            }
+        }
     }
 }
 
@@ -249,8 +274,8 @@ pub enum PeerEvent {
         /// Which end of the connection this node is.
         role: Role,
     },
-    /// Waiting to dial again.
-    Waiting {
+    /// Another attempt will be made.
+    Reconnecting {
         /// This peer.
         peer: PeerId,
         /// Milliseconds until then; `None`: not before the network or the page is back.
@@ -285,6 +310,6 @@ impl Coalesce for PeerEvent {
     }
 
     fn may_be_lost(&self) -> bool {
-        matches!(self, Self::Connecting { .. } | Self::Waiting { .. })
+        matches!(self, Self::Connecting { .. } | Self::Reconnecting { .. })
     }
 }

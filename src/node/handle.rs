@@ -6,13 +6,14 @@ use osier_core::{PeerId, peers::Input, wallet::PeerAddress};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Error, Events, IncomingSession, Intent, NodeOptions, PeerEvent, PeerInfo, SessionInit,
+    Error, Events, IncomingSession, Intent, IntentSet, Lifecycle, NodeOptions, NodeStatus, PeerEvent, PeerInfo, SessionInit,
     driver::{self, Job},
     events,
-    inner::{Inner, Life, Shared},
+    inner::{self, Inner, Life, Shared},
     intents::{self, Submission},
+    lifecycle,
     log::SessionLog,
-    main, sessions,
+    main, sessions, status,
 };
 use crate::{net, platform};
 
@@ -88,9 +89,23 @@ impl Node {
             for info in driver::peer_infos(node) {
                 sender.push(PeerEvent::Present(info));
             }
-            node.peer_watchers.borrow_mut().push(sender);
+            inner::listen(&node.peer_watchers, sender);
         });
         events
+    }
+
+    /// The state of the node: first as it is now, then whenever it changes. Intermediate states may be left out.
+    #[must_use]
+    pub fn watch_status(&self) -> Events<NodeStatus> {
+        let (sender, events) = events::channel([]);
+        self.post(move |node| status::watch(node, sender));
+        events
+    }
+
+    /// Says what the node cannot see for itself: that its page is hidden, that it was frozen, that there is no network. A page's package
+    /// says so by itself; a worker has to be told.
+    pub fn notify(&self, lifecycle: Lifecycle) {
+        self.post(move |node| lifecycle::notify(node, lifecycle));
     }
 
     /// Ends every intent with a peer and the connection with it.
@@ -117,6 +132,12 @@ impl Node {
         intent
     }
 
+    /// Syncs with several peers, for the same. Nothing joins the intents: each settles by itself.
+    #[must_use = "dropping the handles closes the intents; `detach` lets them run"]
+    pub fn sync_all(&self, peers: impl IntoIterator<Item = PeerAddress>, init: &SessionInit) -> IntentSet {
+        IntentSet::new(peers.into_iter().map(|peer| self.sync(peer, init.clone())).collect())
+    }
+
     /// Accepted sessions: first those running, then every new one. Not listening changes nothing.
     #[must_use]
     pub fn incoming(&self) -> Events<IncomingSession> {
@@ -125,7 +146,7 @@ impl Node {
             for session in sessions::incoming(node) {
                 sender.push(session);
             }
-            node.incoming_watchers.borrow_mut().push(sender);
+            inner::listen(&node.incoming_watchers, sender);
         });
         events
     }

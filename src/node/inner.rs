@@ -17,10 +17,12 @@ use osier_core::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    Error, IncomingSession, NodeOptions, PeerEvent,
+    Error, IncomingSession, NodeOptions, NodeStatus, PeerEvent,
+    accept::Questions,
     connections::Connections,
     events::{Coalesce, EventSender},
     intents::Intents,
+    lifecycle::Surroundings,
     sessions::Sessions,
     storage::Storage,
 };
@@ -91,10 +93,14 @@ pub(super) struct Inner {
     /// Stepped by the driver alone.
     pub(super) manager: RefCell<Manager>,
     pub(super) connections: RefCell<Connections>,
+    pub(super) questions: RefCell<Questions>,
     pub(super) sessions: RefCell<Sessions>,
     pub(super) intents: RefCell<Intents>,
     pub(super) peer_watchers: RefCell<Vec<EventSender<PeerEvent>>>,
     pub(super) incoming_watchers: RefCell<Vec<EventSender<IncomingSession>>>,
+    pub(super) status_watchers: RefCell<Vec<EventSender<NodeStatus>>>,
+    pub(super) status: RefCell<NodeStatus>,
+    pub(super) surroundings: Surroundings,
     /// Whose session it was, for the origin of entries; the latest sessions only.
     session_peers: RefCell<BTreeMap<SessionId, PeerId>>,
     next_own: Cell<u64>,
@@ -118,7 +124,6 @@ impl Inner {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { options, shared, endpoint, storage, hello, inputs, manager } = parts;
         Self {
-            options,
             shared,
             endpoint,
             storage,
@@ -128,12 +133,17 @@ impl Inner {
             wallet: RefCell::new(Wallet::new()),
             clock: Clock::start(),
             connections: RefCell::default(),
+            questions: RefCell::default(),
             sessions: RefCell::default(),
             intents: RefCell::default(),
             peer_watchers: RefCell::default(),
             incoming_watchers: RefCell::default(),
+            status_watchers: RefCell::default(),
+            status: RefCell::new(NodeStatus::first(&options.relays)),
+            surroundings: Surroundings::default(),
             session_peers: RefCell::default(),
             next_own: Cell::new(1),
+            options,
         }
     }
 
@@ -174,6 +184,13 @@ impl Inner {
     pub(super) fn check_running(&self) -> Result<(), Error> {
         if self.shared.is_running() { Ok(()) } else { Err(Error::ShuttingDown) }
     }
+}
+
+/// Adds a listener, and forgets those that do not listen any more.
+pub(super) fn listen<T>(watchers: &RefCell<Vec<EventSender<T>>>, watcher: EventSender<T>) {
+    let mut watchers = watchers.borrow_mut();
+    watchers.retain(|watcher| !watcher.is_abandoned());
+    watchers.push(watcher);
 }
 
 /// Tells everyone who listens, and forgets who does not any more.

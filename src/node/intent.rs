@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use osier_core::{IntentId, PeerId, SessionId, peers::Input};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{Completion, Error, Events, SessionEvent, driver::Job, log::SessionLog};
+use super::{Completion, Error, Events, Interest, SessionEvent, driver::Job, intents, log::SessionLog};
 
 /// An intent to sync with a peer. Clones are handles of the same intent; when the last is dropped, the intent is closed,
 /// unless it was [detached](Intent::detach).
@@ -78,12 +78,35 @@ impl Intent {
         self.shared.log.events()
     }
 
+    /// Adds interests, while it is not settled: what an intent in everything is about already changes nothing. Resolves when the session
+    /// knows of them, or will from its beginning; a once-intent is not done before they are reconciled, too.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`], [`Error::NotAuthorised`] if no capability here reads one of them, [`Error::Closed`] if the intent was done
+    /// before. None of them changes anything, nor ends the intent.
+    pub async fn add_interests(&self, interests: Vec<Interest>) -> Result<(), Error> {
+        let (reply, added) = oneshot::channel();
+        let intent = self.id();
+        // Without a node the intent has settled already.
+        let _ = self.shared.jobs.send(Box::new(move |node| intents::add_interests(node, intent, interests, reply)));
+        match added.await {
+            Ok(result) => result,
+            // Its session ended before it could reply: an intent that goes on takes them to the next one.
+            Err(_) if !self.shared.log.is_settled() => Ok(()),
+            Err(_) => Err(if self.completed().await == Err(Error::ShuttingDown) { Error::ShuttingDown } else { Error::Closed }),
+        }
+    }
+
     /// Closes it, and waits until it has settled. Closing twice is closing once.
     pub async fn close(&self) {
+        self.ask_to_close();
+        // However it settles is fine.
+        let _ = self.shared.log.outcome().await;
+    }
+
+    pub(super) fn ask_to_close(&self) {
         if !self.shared.log.is_settled() {
             self.shared.ask_to_close();
-            // However it settles is fine.
-            let _ = self.shared.log.outcome().await;
         }
     }
 

@@ -8,12 +8,14 @@ use osier_core::{
     sync::OwnInterest,
     wallet::{InterestSelection, PeerAddress},
 };
+use tokio::sync::oneshot;
 use willow25::prelude::SubspaceId;
 
 use super::{
-    Completion, Error, Interests, SessionEvent, SessionInit, convert,
+    Completion, Error, Interest, Interests, SessionEvent, SessionInit, convert,
     inner::Inner,
     log::{IntentOutcome, SessionLog},
+    sessions,
 };
 use crate::net::DialAddress;
 
@@ -124,15 +126,19 @@ pub(super) fn submit(node: &Rc<Inner>, mut submission: Submission) {
     }
     let selection = convert::selection(&submission.init.interests);
     if !can_read_any(node, &selection) {
-        let outcome = match submission.init.interests {
-            Interests::All => Ok(Completion::NothingInCommon),
-            Interests::Some(_) => Err(Error::NotAuthorised { reason: "no capability here reads any of the interests".to_owned() }),
+        let outcome = match &submission.init.interests {
+            Interests::Some(named) if !named.is_empty() => Err(not_readable("any of the interests")),
+            Interests::All | Interests::Some(_) => Ok(Completion::NothingInCommon),
         };
         return submission.settle(outcome);
     }
+    if submission.address.relays.is_empty() && node.options.relays.is_empty() {
+        let reason = "neither this node nor the peer's address names a relay".to_owned();
+        return submission.settle(Err(Error::DialFailed { reason }));
+    }
     let Some(log) = submission.log.take() else { return };
     let (id, peer, mode) = (submission.id, submission.address.id, submission.init.mode);
-    let policy = convert::reconnect_policy(submission.init.reconnect.unwrap_or(node.options.reconnect));
+    let policy = convert::reconnect_policy(submission.init.reconnect.unwrap_or(node.options.reconnect), mode);
     let relays = submission.address.relays.clone();
     node.intents.borrow_mut().all.insert(id, IntentEntry { peer, relays, selection, mode, log });
     node.input(Input::Submit { intent: id, peer, mode, policy });
@@ -149,12 +155,52 @@ fn check(node: &Inner, address: &PeerAddress, init: &SessionInit) -> Result<(), 
     for relay in &address.relays {
         crate::net::check_relay_url(relay).map_err(|error| Error::invalid_argument("relays", error))?;
     }
-    if let Interests::Some(interests) = &init.interests
-        && interests.iter().any(|interest| interest.max_count == Some(0))
-    {
-        return Err(Error::invalid_argument("interests", "a maximum count of 0 asks for nothing"));
+    check_interests(&init.interests)
+}
+
+/// What is wrong with interests whatever is held here.
+pub(super) fn check_interests(interests: &Interests) -> Result<(), Error> {
+    match interests {
+        Interests::Some(interests) if interests.iter().any(|interest| interest.max_count == Some(0)) => {
+            Err(Error::invalid_argument("interests", "a maximum count of 0 asks for nothing"))
+        }
+        Interests::Some(_) | Interests::All => Ok(()),
     }
-    Ok(())
+}
+
+/// Says whether interests were added to an intent: its session does, if it has one.
+pub(super) type Added = oneshot::Sender<Result<(), Error>>;
+
+/// Adds to what an intent is about, or changes nothing.
+pub(super) fn add_interests(node: &Inner, intent: IntentId, interests: Vec<Interest>, reply: Added) {
+    // Whoever asked may be gone, here and in the session.
+    let _ = match extend(node, intent, Interests::Some(interests)) {
+        Ok(peer) => return sessions::add_interests(node, peer, intent, reply),
+        Err(error) => reply.send(Err(error)),
+    };
+}
+
+/// The peer of the intent.
+fn extend(node: &Inner, intent: IntentId, interests: Interests) -> Result<PeerId, Error> {
+    node.check_running()?;
+    check_interests(&interests)?;
+    let more = match convert::selection(&interests) {
+        InterestSelection::Only(more) => more,
+        InterestSelection::All => Vec::new(),
+    };
+    if !more.iter().all(|interest| can_read_any(node, &InterestSelection::Only(vec![interest.clone()]))) {
+        return Err(not_readable("one of the interests"));
+    }
+    let mut intents = node.intents.borrow_mut();
+    let entry = intents.all.get_mut(&intent).ok_or(Error::Closed)?;
+    if let InterestSelection::Only(known) = &mut entry.selection {
+        known.extend(more);
+    }
+    Ok(entry.peer)
+}
+
+fn not_readable(what: &str) -> Error {
+    Error::NotAuthorised { reason: format!("no capability here reads {what}") }
 }
 
 /// Whether any capability here reads a part of the selection.

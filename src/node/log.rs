@@ -8,6 +8,7 @@ use super::{
     Completion, Error, Events, SessionEvent,
     events::{self, EventSender},
 };
+use crate::platform::Clock;
 
 /// How an intent ended.
 pub(super) type IntentOutcome = Result<Completion, Error>;
@@ -28,7 +29,10 @@ struct State {
 /// The events that a late listener needs to know what is true.
 #[derive(Debug, Default)]
 struct Snapshot {
-    connection: Option<SessionEvent>,
+    /// The last connection event and what led to it: a loss and the wait after it belong together.
+    connection: Vec<SessionEvent>,
+    /// When the last of them was told.
+    told: Option<Clock>,
     areas: Vec<SessionEvent>,
     progress: Option<SessionEvent>,
     last: Option<SessionEvent>,
@@ -37,18 +41,22 @@ struct Snapshot {
 impl Snapshot {
     fn take_in(&mut self, event: &SessionEvent) {
         match event {
-            SessionEvent::Connecting | SessionEvent::Reconnecting { .. } | SessionEvent::Disconnected { .. } => {
-                *self = Self { connection: Some(event.clone()), ..Self::default() };
+            SessionEvent::Connecting | SessionEvent::Disconnected { .. } => {
+                *self = Self { connection: vec![event.clone()], told: Some(Clock::start()), ..Self::default() };
             }
-            SessionEvent::Established { .. } => self.connection = Some(event.clone()),
+            SessionEvent::Established { .. } => self.connection = vec![event.clone()],
+            SessionEvent::Reconnecting { .. } => {
+                let loss = self.connection.pop().filter(|last| matches!(last, SessionEvent::Disconnected { .. }));
+                let connection = loss.into_iter().chain([event.clone()]).collect();
+                *self = Self { connection, told: Some(Clock::start()), ..Self::default() };
+            }
             SessionEvent::Overlap { .. }
             | SessionEvent::Reconciled { .. }
             | SessionEvent::Unsupported { .. }
             | SessionEvent::ReconciledAll
             | SessionEvent::NothingInCommon => {
-                if !self.areas.contains(event) {
-                    self.areas.push(event.clone());
-                }
+                self.areas.retain(|known| known != event && !makes_untrue(event, known));
+                self.areas.push(event.clone());
             }
             SessionEvent::Progress { .. } => self.progress = Some(event.clone()),
             SessionEvent::Payload { .. } => {}
@@ -56,8 +64,29 @@ impl Snapshot {
         }
     }
 
-    fn events(&self) -> impl Iterator<Item = SessionEvent> + '_ {
-        self.connection.iter().chain(&self.areas).chain(&self.progress).cloned()
+    /// `passed`: milliseconds since the last connection event; a wait that it tells of is shorter by now.
+    fn events(&self, passed: u64) -> impl Iterator<Item = SessionEvent> + '_ {
+        let connection = self.connection.iter().cloned().map(move |event| match event {
+            SessionEvent::Disconnected { cause, retry } => {
+                SessionEvent::Disconnected { cause, retry: retry.map(|retry| retry.after(passed)) }
+            }
+            SessionEvent::Reconnecting { cause, retry } => SessionEvent::Reconnecting { cause, retry: retry.after(passed) },
+            other => other,
+        });
+        connection.chain(self.areas.iter().chain(&self.progress).cloned())
+    }
+}
+
+/// Whether `older` is no longer true once `event` is: a new overlap is yet to be reconciled.
+fn makes_untrue(event: &SessionEvent, older: &SessionEvent) -> bool {
+    match (event, older) {
+        (SessionEvent::Overlap { .. }, SessionEvent::ReconciledAll | SessionEvent::NothingInCommon)
+        | (SessionEvent::ReconciledAll, SessionEvent::NothingInCommon)
+        | (SessionEvent::NothingInCommon, SessionEvent::ReconciledAll) => true,
+        (SessionEvent::Overlap { namespace, area }, SessionEvent::Reconciled { namespace: of, area: known }) => {
+            (namespace, area) == (of, known)
+        }
+        _ => false,
     }
 }
 
@@ -105,10 +134,14 @@ impl SessionLog {
     /// What is true now, then what follows.
     pub(super) fn events(&self) -> Events<SessionEvent> {
         let mut state = self.lock();
-        let (sender, events) = events::channel(state.now.events());
+        let passed = state.now.told.map_or(0, |told| told.now().0 / 1000);
+        let (sender, events) = events::channel(state.now.events(passed));
         match &state.now.last {
             Some(last) => sender.end(Some(last.clone())),
-            None => state.listeners.push(sender),
+            None => {
+                state.listeners.retain(|listener| !listener.is_abandoned());
+                state.listeners.push(sender);
+            }
         }
         events
     }

@@ -4,6 +4,7 @@
 //! one task per session, and the store. Nothing here decides anything about the protocol: rules live in `osier_core`, transport in
 //! [`crate::net`].
 
+mod accept;
 mod connections;
 mod convert;
 mod data;
@@ -16,24 +17,32 @@ mod handle;
 mod inner;
 mod intent;
 mod intents;
+mod lifecycle;
 mod log;
 mod main;
 mod options;
+mod serve;
 mod session;
 mod sessions;
+mod set;
 mod spaces;
+mod status;
 mod storage;
 mod transfer;
 mod types;
 
+pub use accept::{AcceptHandler, Acceptance};
 pub use entries::Entries;
 pub use error::{ERROR_CODES, Error};
 pub use event::{Completion, Origin, PeerEvent, ProgressId, Retry, SessionEvent, StoreEvent};
 pub use events::Events;
 pub use handle::Node;
 pub use intent::{IncomingSession, Intent};
-pub use options::{AcceptPolicy, Interest, Interests, Limits, NodeOptions, ReconnectPolicy, SessionInit};
+pub use lifecycle::Lifecycle;
+pub use options::{AcceptPolicy, Attempts, Interest, Interests, Limits, NodeOptions, ReconnectPolicy, SessionInit};
 pub use osier_core::wallet::PeerAddress;
 pub use osier_core::{IntentId, Mode, PeerId, Role, SessionId};
+pub use set::{IntentSet, MergedEvents};
+pub use status::{NodeStatus, RelayState, RelayStatus};
 pub use types::*;
 pub use willow25::prelude::{Area, NamespaceId, Path, SubspaceId};

@@ -1,6 +1,8 @@
 //! What a node is opened with.
 
 use osier_core::Mode;
+
+use super::AcceptHandler;
 use willow25::prelude::{Area, NamespaceId};
 
 /// How to open a node. `Default` is an ephemeral identity without a relay.
@@ -14,7 +16,7 @@ pub struct NodeOptions {
     pub accept: AcceptPolicy,
     /// Bounds on what peers may use.
     pub limits: Limits,
-    /// What to do when a connection is lost, for intents that do not say otherwise.
+    /// When to dial again, for intents that do not say otherwise.
     pub reconnect: ReconnectPolicy,
     /// How far in the future an entry's timestamp may be, in microseconds. Later ones are rejected.
     pub max_future_micros: u64,
@@ -34,25 +36,29 @@ impl Default for NodeOptions {
 }
 
 /// Who may connect to this node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum AcceptPolicy {
     /// Everyone, with interest in everything held here, as long as the peer stays. What they get is decided by capabilities alone.
     #[default]
     All,
     /// Nobody, except peers that an own intent waits for.
     None,
+    /// Whom a handler accepts, with the interests that it says.
+    Ask(AcceptHandler),
 }
 
 /// Bounds on what peers may use of this node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Connections whose handshake is not finished.
+    /// Incoming connections whose handshake is not finished. More are refused before it; whoever dials sees
+    /// [`Error::LimitExceeded`](super::Error::LimitExceeded), and may try again later.
     pub handshakes: usize,
     /// Those among them that are of one peer: the oldest gives way.
     pub handshakes_per_peer: usize,
-    /// Sessions at the same time, with all peers together.
+    /// Peers that are being decided on or have a session, when another one connects: that one sees `LimitExceeded`, too. Own intents
+    /// are not limited, nor are the peers that they wait for. One peer never has more than one session.
     pub sessions: usize,
-    /// Payload transfers at the same time, per session and direction.
+    /// Payloads that are fetched at the same time from one peer. The others wait.
     pub payloads_per_session: usize,
 }
 
@@ -62,25 +68,52 @@ impl Default for Limits {
     }
 }
 
-/// When to dial again after a connection was lost.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// When to dial again after a dial failed or a connection was lost. What the network, the page or the home relay says cuts a wait short;
+/// a session of a minute makes up for the failures before it.
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ReconnectPolicy {
-    /// Delay before the first attempt, in milliseconds.
+    /// The first wait, in milliseconds; 0 counts as 1.
     pub first_delay_millis: u64,
-    /// Factor from one delay to the next, in percent (200 doubles it).
-    pub factor_percent: u32,
-    /// Longest delay, in milliseconds.
+    /// Each wait is this many times the one before. Below 1 (or not a number) counts as 1.
+    pub factor: f64,
+    /// No wait is longer, in milliseconds (but those after the peer said that it has too many sessions, or that the key is used twice).
     pub cap_millis: u64,
-    /// Share of a delay that is random, in percent.
-    pub jitter_percent: u32,
-    /// Attempts before giving up; 0: the intent fails with the connection.
-    pub attempts: u32,
+    /// The part of each wait that is random, 0 to 1: a wait lies between `(1 - jitter) × delay` and `delay`.
+    pub jitter: f64,
+    /// How many times in a row to try again; 0: fail at once.
+    pub attempts: Attempts,
 }
 
 impl Default for ReconnectPolicy {
+    /// Half a second, doubled up to half a minute, half of it random.
     fn default() -> Self {
-        Self { first_delay_millis: 500, factor_percent: 200, cap_millis: 30_000, jitter_percent: 20, attempts: 0 }
+        Self { first_delay_millis: 500, factor: 2.0, cap_millis: 30_000, jitter: 0.5, attempts: Attempts::ByMode }
     }
+}
+
+impl ReconnectPolicy {
+    /// An intent fails with its dial or its connection.
+    #[must_use]
+    pub fn never() -> Self {
+        Self { attempts: Attempts::AtMost(0), ..Self::default() }
+    }
+}
+
+/// How many times in a row to try again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Attempts {
+    /// Live intents without limit, once-intents [`Attempts::ONCE`] times.
+    #[default]
+    ByMode,
+    /// So many times.
+    AtMost(u32),
+    /// Without limit.
+    Unlimited,
+}
+
+impl Attempts {
+    /// What [`Attempts::ByMode`] means for an intent that wants to sync once.
+    pub const ONCE: u32 = 2;
 }
 
 /// What an intent wants from a peer.
@@ -90,7 +123,7 @@ pub struct SessionInit {
     pub interests: Interests,
     /// For how long.
     pub mode: Mode,
-    /// What to do when the connection is lost; `None`: as the node's options say.
+    /// When to dial again; `None`: as the node's options say.
     pub reconnect: Option<ReconnectPolicy>,
 }
 

@@ -3,9 +3,8 @@
 //! Everything that can take time (writes, reads of payloads, transfers) runs beside the loop and comes back as a [`Command`], so that
 //! nothing that one of them waits for stops the others. Its failure is reported to the peer manager and touches nothing else.
 
-use std::{collections::BTreeMap, rc::Rc, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU64, rc::Rc, sync::Arc};
 
-use n0_future::{FuturesUnordered, StreamExt as _};
 use osier_core::{
     IntentId, Moment, SessionId,
     payload::{PayloadRequest, PayloadStatus},
@@ -21,12 +20,13 @@ use willow25::prelude::{Area, NamespaceId, SubspaceId};
 use super::{
     Completion, EntryKey, Error, SessionEvent, convert,
     inner::Inner,
-    intents,
+    intents::{self, Added},
     log::SessionLog,
+    serve::serve_payloads,
     transfer::{self, Fetch, FetchFailure},
 };
 use crate::{
-    net::{Established, Finishing, Inbox, Link, Outbox, PayloadStream, accept_payload_stream},
+    net::{Established, Finishing, Inbox, Link, Outbox},
     platform::{self, Task, spawn_local},
 };
 
@@ -37,11 +37,16 @@ const PROGRESS_INTERVAL: u64 = 1_000_000;
 pub(super) enum Command {
     /// From the peer manager.
     AddIntent(IntentId),
-    AddAccept(Arc<SessionLog>),
+    AddAccept(Accepted),
     DropAccept,
     Withdraw(IntentId),
     /// A user here may read more than before.
     InterestsChanged,
+    /// An intent wants more than before.
+    AddInterests {
+        intent: IntentId,
+        reply: Added,
+    },
     Finish,
     Abort,
     Probe,
@@ -93,13 +98,21 @@ enum Outgoing {
     Done,
 }
 
-/// What of everything an intent in everything has been given.
-type Given = Vec<(NamespaceId, Area)>;
+/// What the session has been given of what an intent selects: that can grow while the intent lasts.
+type Given = Vec<(NamespaceId, Area, Option<NonZeroU64>, Option<u64>)>;
+
+/// With what a session is accepted, and who hears of it.
+pub(super) struct Accepted {
+    pub(super) log: Arc<SessionLog>,
+    pub(super) selection: InterestSelection,
+    pub(super) mode: IntentMode,
+}
 
 /// The accept intent of a session.
 struct AcceptIntent {
     id: IntentId,
     log: Arc<SessionLog>,
+    selection: InterestSelection,
     completion: Completion,
 }
 
@@ -118,8 +131,7 @@ pub(super) struct SessionTask {
     results: mpsc::UnboundedSender<Command>,
     changes: watch::Receiver<u64>,
     accept: Option<AcceptIntent>,
-    /// The intents whose interest is everything held here: it grows while they last.
-    everything: BTreeMap<IntentId, Given>,
+    given: BTreeMap<IntentId, Given>,
     fetches: BTreeMap<FetchId, Transfer>,
     watchers: Vec<(EntryKey, FetchWatcher)>,
     _serving: Task,
@@ -159,7 +171,7 @@ impl SessionTask {
             results,
             changes: node.storage.changes(),
             accept: None,
-            everything: BTreeMap::new(),
+            given: BTreeMap::new(),
             fetches: BTreeMap::new(),
             watchers: Vec::new(),
             _serving: serving,
@@ -176,34 +188,44 @@ impl SessionTask {
 
     /// An own intent joins.
     pub(super) fn add_intent(&mut self, intent: IntentId) {
-        let Some((selection, mode)) = self.node.intents.borrow().selection(intent) else { return };
-        let interests = intents::own_interests(&self.node, &self.receiver, &selection);
-        if selection == InterestSelection::All {
-            self.everything.insert(intent, interests.iter().map(given).collect());
+        let selected = self.node.intents.borrow().selection(intent);
+        if let Some((selection, mode)) = selected {
+            self.admit(intent, &selection, mode.into());
         }
+    }
+
+    /// The session is accepted.
+    pub(super) fn add_accept(&mut self, accepted: Accepted) {
+        let Accepted { log, selection, mode } = accepted;
+        if self.accept.is_none() {
+            let id = self.node.shared.next_intent();
+            self.admit(id, &selection, mode);
+            self.accept = Some(AcceptIntent { id, log, selection, completion: Completion::Partial });
+        }
+    }
+
+    fn admit(&mut self, intent: IntentId, selection: &InterestSelection, mode: IntentMode) {
+        let interests = intents::own_interests(&self.node, &self.receiver, selection);
+        self.given.insert(intent, interests.iter().map(given).collect());
         self.session.add_intent(intent, interests, mode);
     }
 
-    /// Gives the intents whose interest is everything what is new of it.
+    /// Gives every intent what there is for it by now and was not before.
     fn widen(&mut self) {
-        for (&intent, known) in &mut self.everything {
-            let mut interests = intents::own_interests(&self.node, &self.receiver, &InterestSelection::All);
+        for (&intent, known) in &mut self.given {
+            if !self.session.is_open(intent) {
+                continue;
+            }
+            let selection = match &self.accept {
+                Some(accept) if accept.id == intent => Some(accept.selection.clone()),
+                _ => self.node.intents.borrow().selection(intent).map(|(selection, _)| selection),
+            };
+            let Some(selection) = selection else { continue };
+            let mut interests = intents::own_interests(&self.node, &self.receiver, &selection);
             interests.retain(|interest| !known.contains(&given(interest)));
             known.extend(interests.iter().map(given));
             self.session.add_interests(intent, interests);
         }
-    }
-
-    /// The session is accepted: everything held is on offer, as long as the peer stays.
-    pub(super) fn add_accept(&mut self, log: Arc<SessionLog>) {
-        if self.accept.is_some() {
-            return;
-        }
-        let id = self.node.shared.next_intent();
-        let interests = intents::own_interests(&self.node, &self.receiver, &InterestSelection::All);
-        self.everything.insert(id, interests.iter().map(given).collect());
-        self.session.add_intent(id, interests, IntentMode::FollowPeer);
-        self.accept = Some(AcceptIntent { id, log, completion: Completion::Complete });
     }
 
     /// Runs until both directions are finished, or something broke.
@@ -292,16 +314,19 @@ impl SessionTask {
             Command::AddAccept(log) => self.add_accept(log),
             Command::DropAccept => {
                 if let Some(accept) = self.accept.take() {
-                    self.everything.remove(&accept.id);
-                    self.session.close_intent(accept.id);
+                    self.withdraw(accept.id);
                     accept.log.settle(Ok(Completion::Closed));
                 }
             }
-            Command::Withdraw(intent) => {
-                self.everything.remove(&intent);
-                self.session.close_intent(intent);
-            }
+            Command::Withdraw(intent) => self.withdraw(intent),
             Command::InterestsChanged => self.widen(),
+            Command::AddInterests { intent, reply } => {
+                // An intent that is not here takes them along to the session that it will be in.
+                let done = self.given.contains_key(&intent) && !self.session.is_open(intent);
+                self.widen();
+                // Whoever asked may be gone.
+                let _ = reply.send(if done { Err(Error::Closed) } else { Ok(()) });
+            }
             Command::Finish => {
                 self.finishing = true;
                 self.session.finish();
@@ -335,6 +360,11 @@ impl SessionTask {
             }
         }
         Ok(())
+    }
+
+    fn withdraw(&mut self, intent: IntentId) {
+        self.given.remove(&intent);
+        self.session.close_intent(intent);
     }
 
     fn take_fetched(&mut self, fetch: FetchId, result: Result<(), FetchFailure>) -> Result<(), Cause> {
@@ -428,7 +458,7 @@ impl SessionTask {
     }
 
     fn tell(&self, intent: IntentId, event: sync::SessionEvent) {
-        let event = session_event(event);
+        let event = SessionEvent::from(event);
         match &self.accept {
             Some(accept) if accept.id == intent => accept.log.push(&event),
             _ => self.node.intents.borrow().push(intent, &event),
@@ -457,55 +487,12 @@ async fn moved(outgoing: &Outgoing) -> Result<(), Cause> {
     }
 }
 
-fn given(interest: &OwnInterest) -> (NamespaceId, Area) {
-    (interest.capability.granted_namespace().clone(), interest.capability.granted_area())
+fn given(interest: &OwnInterest) -> (NamespaceId, Area, Option<NonZeroU64>, Option<u64>) {
+    let OwnInterest { capability, max_count, max_size, .. } = interest;
+    (capability.granted_namespace().clone(), capability.granted_area(), *max_count, *max_size)
 }
 
 fn violation(error: &SyncError) -> Cause {
     tracing::debug!("the peer violated the protocol: {error}");
     Cause::Violation(error.code())
-}
-
-fn session_event(event: sync::SessionEvent) -> SessionEvent {
-    match event {
-        sync::SessionEvent::Overlap { namespace, area } => SessionEvent::Overlap { namespace, area },
-        sync::SessionEvent::Reconciled { namespace, area } => SessionEvent::Reconciled { namespace, area },
-        sync::SessionEvent::ReconciledAll => SessionEvent::ReconciledAll,
-        sync::SessionEvent::NothingInCommon => SessionEvent::NothingInCommon,
-        sync::SessionEvent::Unsupported { namespace, .. } => SessionEvent::Unsupported { namespace },
-        sync::SessionEvent::Progress { sent, received, entries_sent, entries_received } => {
-            SessionEvent::Progress { sent, received, entries_sent, entries_received }
-        }
-        sync::SessionEvent::Payload { namespace, subspace, path, received, total, .. } => {
-            SessionEvent::Payload { entry: EntryKey { namespace, subspace, path }, received, total }
-        }
-    }
-}
-
-/// Serves payload streams as long as the connection lives. How many at a time is bounded by the transport.
-async fn serve_payloads(node: Rc<Inner>, link: Rc<Link>, commands: mpsc::UnboundedSender<Command>) {
-    let mut serving = FuturesUnordered::new();
-    loop {
-        tokio::select! {
-            stream = accept_payload_stream(link.clone()) => match stream {
-                Ok(stream) => serving.push(serve_one(node.clone(), stream, commands.clone())),
-                Err(_) => return,
-            },
-            Some(()) = serving.next(), if !serving.is_empty() => {}
-        }
-    }
-}
-
-async fn serve_one(node: Rc<Inner>, mut stream: PayloadStream, commands: mpsc::UnboundedSender<Command>) {
-    let Ok(bytes) = stream.request(PayloadRequest::MAX_LEN).await else { return };
-    let Some(request) = bytes.and_then(|bytes| PayloadRequest::decode(&bytes).ok()) else {
-        let _ = commands.send(Command::BadRequest);
-        return;
-    };
-    let (reply, answer) = oneshot::channel();
-    let asked = commands.send(Command::Authorise { request: request.clone(), reply });
-    if let (Ok(()), Ok(authorised)) = (asked, answer.await) {
-        // A stream that broke concerns the peer that asked, who knows.
-        let _ = transfer::serve(&node, stream, &request, authorised).await;
-    }
 }

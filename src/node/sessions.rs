@@ -3,16 +3,17 @@
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 use osier_core::{
-    IntentId, PeerId, SessionId,
-    peers::{Cause, ConnId, Input},
+    IntentId, PeerId, Role, SessionId,
+    peers::{Accept, Cause, ConnId, Input},
 };
 use tokio::sync::mpsc;
 
 use super::{
-    EntryKey, IncomingSession, SessionEvent, convert,
+    Completion, EntryKey, IncomingSession, SessionEvent, accept, convert,
     inner::{Inner, tell},
+    intents::Added,
     log::SessionLog,
-    session::{Command, SessionTask},
+    session::{Accepted, Command, SessionTask},
 };
 use crate::platform;
 
@@ -24,28 +25,27 @@ pub(super) struct Sessions {
 
 struct Running {
     peer: PeerId,
+    role: Role,
     commands: mpsc::UnboundedSender<Command>,
     accepted: Option<Arc<SessionLog>>,
 }
 
 /// Starts a session on an established connection.
-pub(super) fn start(node: &Rc<Inner>, session: SessionId, conn: ConnId, peer: PeerId, accept: bool, intents: &[IntentId]) {
+pub(super) fn start(node: &Rc<Inner>, session: SessionId, conn: ConnId, peer: PeerId, accept: Option<Accept>, intents: &[IntentId]) {
     let Some(established) = node.connections.borrow_mut().take_established(conn) else {
         // It was lost between the manager's decision and this.
         return node.input(Input::SessionEnded { session, cause: Cause::Lost });
     };
     let (commands, queue) = mpsc::unbounded_channel();
     node.remember_session(session, peer);
-    node.sessions.borrow_mut().all.insert(session, Running { peer, commands: commands.clone(), accepted: None });
-    let role = established.role;
+    let running = Running { peer, role: established.role, commands: commands.clone(), accepted: None };
+    node.sessions.borrow_mut().all.insert(session, running);
     let mut task = SessionTask::new(node.clone(), session, *established, (commands, queue));
     for &intent in intents {
         task.add_intent(intent);
     }
-    if accept {
-        let log = accepted(node, session, peer);
-        log.push(&SessionEvent::Established { role });
-        task.add_accept(log);
+    if let Some(accepted) = accept.and_then(|accept| accepted(node, session, accept)) {
+        task.add_accept(accepted);
     }
     platform::spawn_detached(async move {
         let node = task.node();
@@ -76,21 +76,29 @@ struct EndReport {
 
 impl Drop for EndReport {
     fn drop(&mut self) {
-        self.node.sessions.borrow_mut().all.remove(&self.session);
-        if let Some(end) = self.end.take() {
-            self.node.input(end);
+        let ended = self.node.sessions.borrow_mut().all.remove(&self.session);
+        let Some(end) = self.end.take() else { return };
+        // What was accepted too late for the session to know has ended, too.
+        if let Some(log) = ended.and_then(|running| running.accepted) {
+            log.settle(match end {
+                Input::SessionEnded { cause, .. } => Err(convert::cause_error(cause)),
+                _ => Ok(Completion::Closed),
+            });
         }
+        self.node.input(end);
     }
 }
 
-/// Makes the log of an accepted session known.
-fn accepted(node: &Inner, session: SessionId, peer: PeerId) -> Arc<SessionLog> {
+/// Makes an accepted session known.
+fn accepted(node: &Inner, session: SessionId, accept: Accept) -> Option<Accepted> {
     let log = Arc::new(SessionLog::new());
-    if let Some(running) = node.sessions.borrow_mut().all.get_mut(&session) {
-        running.accepted = Some(log.clone());
-    }
-    tell(&node.incoming_watchers, &IncomingSession::new(peer, session, log.clone()));
-    log
+    let mut sessions = node.sessions.borrow_mut();
+    let running = sessions.all.get_mut(&session)?;
+    log.push(&SessionEvent::Established { role: running.role });
+    running.accepted = Some(log.clone());
+    tell(&node.incoming_watchers, &IncomingSession::new(running.peer, session, log.clone()));
+    let (selection, mode) = accept::interests(node, accept);
+    Some(Accepted { log, selection, mode })
 }
 
 /// The accepted sessions that are running.
@@ -104,11 +112,20 @@ pub(super) fn hand_over(node: &Inner, session: SessionId, intent: IntentId) {
     send(node, session, Command::AddIntent(intent));
 }
 
-pub(super) fn add_accept(node: &Inner, session: SessionId) {
-    let peer = node.sessions.borrow().all.get(&session).map(|running| running.peer);
-    if let Some(peer) = peer {
-        send(node, session, Command::AddAccept(accepted(node, session, peer)));
+pub(super) fn add_accept(node: &Inner, session: SessionId, accept: Accept) {
+    if let Some(accepted) = accepted(node, session, accept) {
+        send(node, session, Command::AddAccept(accepted));
     }
+}
+
+/// An intent with this peer is interested in more than before.
+pub(super) fn add_interests(node: &Inner, peer: PeerId, intent: IntentId, reply: Added) {
+    let sessions = node.sessions.borrow();
+    let _ = match sessions.all.values().rfind(|running| running.peer == peer) {
+        // One that has ended meanwhile drops the reply, which is read from that.
+        Some(running) => return drop(running.commands.send(Command::AddInterests { intent, reply })),
+        None => reply.send(Ok(())),
+    };
 }
 
 /// There is more to read here than before.

@@ -220,6 +220,8 @@ pub struct PeerInfo {
     pub intents: Vec<IntentId>,
     /// When the present state began, in milliseconds since the Unix epoch.
     pub since_unix_millis: u64,
+    /// While waiting: milliseconds until the next dial; `None`: not before the network or the page is back.
+    pub retry_millis: Option<u64>,
 }
 
 /// How the connection with a peer stands.

@@ -5,6 +5,8 @@
 //! `WASM_BINDGEN_USE_BROWSER`, `…_DEDICATED_WORKER` or `…_SHARED_WORKER`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod reconnect;
+mod simulation;
 mod support;
 mod surface;
 mod sync;

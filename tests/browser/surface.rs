@@ -24,7 +24,7 @@ fn invalid(argument: &str) -> (String, Option<String>) {
 }
 
 async fn open() -> RawNode {
-    let opened = ok(RawNode::open(object(&[("relays", strings(&[&relay()])), ("storage", "memory".into())]))).await;
+    let opened = ok(RawNode::open(object(&[("relays", strings(&[&relay()])), ("storage", "memory".into())]), None)).await;
     RawNode::try_from_js_value(opened).expect("a node")
 }
 
@@ -220,7 +220,7 @@ async fn wrong_options_are_named() {
         (object(&[("secretKey", Uint8Array::new_with_length(31).into())]), "secretKey"),
         (object(&[("limits", object(&[("maxSessions", (-1).into())]))]), "maxSessions"),
     ] {
-        assert_eq!(refused(RawNode::open(options)).await, invalid(argument));
+        assert_eq!(refused(RawNode::open(options, None)).await, invalid(argument));
     }
 }
 
@@ -313,4 +313,21 @@ async fn after_shutdown_every_method_refuses() {
     for stream in [node.watch_peers(), node.incoming(), node.subscribe(space.as_str().into(), none(), none())] {
         assert!(next(&stream).await.is_undefined());
     }
+}
+
+#[wasm_bindgen_test]
+async fn the_state_of_the_relay_goes_out_and_that_of_the_page_comes_in() {
+    let options = [("relays", strings(&[&relay()])), ("reconnect", object(&[("attempts", f64::INFINITY.into())]))];
+    let node = RawNode::try_from_js_value(ok(RawNode::open(object(&options))).await).expect("a node");
+    let status = node.watch_status();
+    ok(node.online()).await;
+    let told = field(&next(&node.watch_status()).await, "relay");
+    assert_eq!(text(&told, "state"), "connected");
+    assert_eq!(text(&told, "url").trim_end_matches('/'), relay().trim_end_matches('/'));
+    assert!(field(&told, "reason").is_null());
+    node.notify(object(&[("visible", true.into()), ("frozen", false.into()), ("online", JsValue::UNDEFINED)])).expect("a state");
+    let error = node.notify(object(&[("visible", "yes".into())])).expect_err("no state");
+    assert_eq!((text(&error, "code"), field(&error, "argument").as_string()), invalid("visible"));
+    ok(node.shutdown()).await;
+    while !next(&status).await.is_undefined() {}
 }

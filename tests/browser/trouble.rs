@@ -2,7 +2,7 @@
 
 use osier::{
     Error, Node, NodeOptions,
-    node::{Access, Mode, NamespaceKind, PeerAddress, SessionInit, SetRequest},
+    node::{Access, Mode, NamespaceKind, PeerAddress, ReconnectPolicy, SessionInit, SetRequest},
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -12,7 +12,7 @@ use crate::support::{guest, node, node_at, owner, path_of, relay, sync};
 const DEAD_RELAY: &str = "http://127.0.0.1:9";
 
 fn once() -> SessionInit {
-    SessionInit { mode: Mode::Once, ..SessionInit::default() }
+    SessionInit { mode: Mode::Once, reconnect: Some(ReconnectPolicy::never()), ..SessionInit::default() }
 }
 
 #[wasm_bindgen_test]

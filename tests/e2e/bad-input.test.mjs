@@ -27,6 +27,10 @@ test("a node does not open with wrong options", async () => {
       "relay that is no URL": { relays: ["no url"] }, "relay with another scheme": { relays: ["ftp://127.0.0.1"] }, "relay that is no text": { relays: [7] },
       "unknown storage": { storage: "disk" }, "short key": { secretKey: new Uint8Array(31) }, "key of another type": { secretKey: "00".repeat(32) },
       "negative limit": { limits: { maxSessions: -1 } }, "unknown limit": { limits: { sessions: 1 } }, "fraction": { limits: { maxFuture: 0.5 } },
+      "no transfers": { limits: { maxTransfersPerPeer: 0 } }, "endless handshakes": { limits: { maxHandshakes: Infinity } }, "half a handshake": { limits: { maxHandshakesPerPeer: 0.5 } }, "no handler": { accept: "everyone" },
+      "policy that is none": { reconnect: true }, "unknown part of a policy": { reconnect: { delay: 5 } }, "no first delay": { reconnect: { firstDelay: 0 } },
+      "factor below 1": { reconnect: { factor: 0.5 } }, "cap that is no number": { reconnect: { cap: Infinity } }, "jitter over 1": { reconnect: { jitter: 1.5 } },
+      "half an attempt": { reconnect: { attempts: 0.5 } },
       "no signal": { signal: {} }, "no module": { wasm: 5 },
     };
     const seen = {};
@@ -38,8 +42,24 @@ test("a node does not open with wrong options", async () => {
     "relay that is no URL": invalid("relays"), "relay with another scheme": invalid("relays"), "relay that is no text": invalid("relays"),
     "unknown storage": invalid("storage"), "short key": invalid("secretKey"), "key of another type": invalid("secretKey"),
     "negative limit": invalid("maxSessions"), "unknown limit": invalid("limits"), "fraction": invalid("maxFuture"),
+    "no transfers": invalid("maxTransfersPerPeer"), "endless handshakes": invalid("maxHandshakes"), "half a handshake": invalid("maxHandshakesPerPeer"), "no handler": invalid("accept"),
+    "policy that is none": invalid("reconnect"), "unknown part of a policy": invalid("reconnect"), "no first delay": invalid("firstDelay"),
+    "factor below 1": invalid("factor"), "cap that is no number": invalid("cap"), "jitter over 1": invalid("jitter"), "half an attempt": invalid("attempts"),
     "no signal": invalid("signal"), "no module": invalid("wasm"),
   });
+});
+
+test("a node is not told of a state that is none", async () => {
+  const seen = await shared.run(async () => {
+    const node = await harness.fresh();
+    node.notify({ visible: true, frozen: false, online: undefined });
+    const seen = {};
+    for (const [name, state] of Object.entries({ "nothing": undefined, "unknown name": { hidden: true }, "no boolean": { visible: 1 } })) {
+      seen[name] = await harness.failure((async () => node.notify(state))());
+    }
+    return seen;
+  });
+  assertRefused(seen, { "nothing": invalid("state"), "unknown name": invalid("state"), "no boolean": invalid("visible") });
 });
 
 test("a write with wrong arguments is refused and leaves no trace", async () => {
@@ -296,6 +316,7 @@ test("wrong types and unknown names are told by every other method", async () =>
       "forget area": () => node.forget(space, { path: 5 }),
       "subscribe from": () => first(node.subscribe(space, {}, { from: "x" })),
       "subscribe namespace": () => first(node.subscribe(undefined)),
+      "syncAll peers": async () => node.syncAll("x"),
       "share nothing": () => node.share(),
       "share access": () => node.share({ namespace: space, access: "all" }),
       "share to": () => node.share({ namespace: space, access: "read", to: "x" }),
@@ -320,7 +341,7 @@ test("wrong types and unknown names are told by every other method", async () =>
     "payload entry": invalid("entry"), "payload key": invalid("user"), "payload offset": invalid("offset"), "payload length": invalid("length"),
     "payload option": invalid("options"), "fetchPayload peer": invalid("peer"), "fetchPayload progress": invalid("onProgress"),
     "fetchPayload option": invalid("options"), "exportEntry": invalid("entry"), "forget namespace": invalid("namespace"), "forget area": invalid("path"),
-    "subscribe from": invalid("from"), "subscribe namespace": invalid("namespace"), "share nothing": invalid("options"), "share access": invalid("access"),
+    "subscribe from": invalid("from"), "subscribe namespace": invalid("namespace"), "syncAll peers": invalid("peers"), "share nothing": invalid("options"), "share access": invalid("access"),
     "share to": invalid("to"), "share name": invalid("options"), "grants namespace": invalid("namespace"),
   });
   assert.equal(unchanged, true);
@@ -344,6 +365,7 @@ test("after shutdown everything says so", async () => {
       get: () => node.get(space, user, ["a"]), entries: () => node.entries(space).next(), payload: () => node.payload(entry), fetchPayload: () => node.fetchPayload(entry),
       forget: () => node.forget(space), subscribe: () => node.subscribe(space).next(), share: () => node.share({ namespace: space, access: "read" }),
       join: () => node.join(link), grants: () => node.grants(space), sync: () => node.sync("00".repeat(32)).completed,
+      syncAll: () => node.syncAll(["00".repeat(32)]).intents[0].completed,
       watchPeers: () => node.watchPeers().next(), incoming: () => node.incoming().next(),
     };
     const codes = {};

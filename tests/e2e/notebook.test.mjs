@@ -102,6 +102,25 @@ test("two people share a notebook, and see who wrote what while it is written", 
     }
   }));
 
+test("a peer is disconnected and called again with a button, and the panel counts down to the next attempt", () =>
+  withPeople(async (arrive) => {
+    const ada = await arrive();
+    await create(ada, "Ada");
+    const grace = await join(arrive, await link(ada, "write"), "Grace");
+    const panel = grace.getByRole("complementary", { name: "Connections" });
+    await panel.getByRole("button", { name: /^Disconnect / }).click();
+    await panel.getByText("not connected", { exact: true }).waitFor();
+    await panel.getByText("Nobody is connected").waitFor();
+    await panel.getByRole("button", { name: /^Connect / }).click();
+    await panel.getByText("connected", { exact: true }).waitFor();
+
+    await ada.goto("about:blank");
+    await panel.getByText(/^tries again in \d+ s$/).waitFor();
+    assert.match(await panel.locator("#events").innerText(), /disconnected: /);
+    await panel.getByRole("button", { name: /^Disconnect / }).click();
+    await panel.getByText("not connected", { exact: true }).waitFor();
+  }));
+
 test("files that are added or dropped show their progress, arrive, and can be saved", () =>
   withPeople(async (arrive) => {
     const ada = await arrive();

@@ -48,7 +48,7 @@ test("a sync through a relay that is down fails with a code on its own deadline"
     const attempt = async (relay) => {
       const peer = await osier.WillowNode.open({ relays: [relay], storage: "memory" });
       const began = harness.clock();
-      const intent = harness.node.sync(peer.address(), { mode: "once" });
+      const intent = harness.node.sync(peer.address(), { mode: "once", reconnect: { attempts: 0 } });
       const types = [];
       const following = (async () => {
         for await (const event of intent) types.push(event.type);

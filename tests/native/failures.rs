@@ -4,7 +4,10 @@ use std::task::Poll;
 
 use osier::{
     Error, Node, NodeOptions,
-    node::{AcceptPolicy, Access, Area, Completion, EntriesOptions, Mode, PeerAddress, PeerId, SessionEvent, ShareRequest},
+    node::{
+        AcceptPolicy, Access, Area, Completion, EntriesOptions, Mode, PeerAddress, PeerId, ReconnectPolicy, SessionEvent, SessionInit,
+        ShareRequest,
+    },
 };
 
 use crate::harness::{Relay, event, free_address, init, path, reconciled, share, soon, space, write};
@@ -19,7 +22,8 @@ async fn a_dial_to_nobody_fails_by_its_own_deadline() {
     let relay = Relay::start().await;
     let a = relay.node().await;
     space(&a).await;
-    let intent = a.sync(PeerAddress { id: nobody(), relays: vec![relay.url.clone()] }, init(Mode::Live));
+    let init = SessionInit { reconnect: Some(ReconnectPolicy::never()), ..init(Mode::Live) };
+    let intent = a.sync(PeerAddress { id: nobody(), relays: vec![relay.url.clone()] }, init);
     let events = intent.events();
     let error = soon("the intent", intent.completed()).await.unwrap_err();
     assert!(["dialFailed", "timeout"].contains(&error.code()), "{error:?}");
@@ -40,7 +44,8 @@ async fn with_the_relay_down_a_node_opens_and_waits_and_sync_fails() {
     let mut online = std::pin::pin!(a.online());
     let pending = std::future::poll_fn(|cx| Poll::Ready(online.as_mut().poll(cx).is_pending())).await;
     assert!(pending, "online is pending");
-    let error = soon("the intent", a.sync(PeerAddress { id: nobody(), relays: vec![] }, init(Mode::Once)).completed()).await.unwrap_err();
+    let once = SessionInit { reconnect: Some(ReconnectPolicy::never()), ..init(Mode::Once) };
+    let error = soon("the intent", a.sync(PeerAddress { id: nobody(), relays: vec![] }, once).completed()).await.unwrap_err();
     assert!(["dialFailed", "timeout"].contains(&error.code()), "{error:?}");
 
     let relay = Relay::start_at(address).await;
@@ -101,12 +106,12 @@ async fn a_node_that_accepts_nobody_refuses() {
 }
 
 #[tokio::test]
-async fn a_peer_that_shuts_down_fails_the_live_intents_with_it() {
+async fn a_peer_that_shuts_down_fails_the_live_intents_that_are_not_to_reconnect() {
     let relay = Relay::start().await;
     let (a, b) = (relay.node().await, relay.node().await);
     let (_, ns) = space(&a).await;
     share(&a, &ns, Access::Read, &b).await;
-    let live = b.sync(a.address(), init(Mode::Live));
+    let live = b.sync(a.address(), SessionInit { reconnect: Some(ReconnectPolicy::never()), ..init(Mode::Live) });
     reconciled(&live.events()).await;
     a.shutdown().await;
     let error = soon("the intent", live.completed()).await.unwrap_err();

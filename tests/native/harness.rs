@@ -1,8 +1,8 @@
 //! A relay, nodes, and ways to wait for what they say.
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use iroh_relay::server::{RelayConfig, Server, ServerConfig};
+use iroh_relay::server::{AllowAll, DynAccessControl, RelayConfig, Server, ServerConfig};
 use osier::{
     Events, Node, NodeOptions,
     node::{
@@ -25,6 +25,7 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 pub struct Relay {
     server: Server,
     pub url: String,
+    pub address: SocketAddr,
 }
 
 impl Relay {
@@ -33,11 +34,25 @@ impl Relay {
     }
 
     pub async fn start_at(address: SocketAddr) -> Self {
+        Self::start_with(address, Arc::new(AllowAll)).await
+    }
+
+    pub async fn start_with(address: SocketAddr, access: Arc<dyn DynAccessControl>) -> Self {
         let mut config = ServerConfig::default();
-        config.relay = Some(RelayConfig::new(address));
+        let mut relay = RelayConfig::new(address);
+        relay.access = access;
+        config.relay = Some(relay);
         let server = Server::spawn(config).await.expect("a relay on loopback");
-        let url = format!("http://{}/", server.http_addr().unwrap());
-        Self { server, url }
+        let address = server.http_addr().unwrap();
+        Self { server, url: format!("http://{address}/"), address }
+    }
+
+    /// Stops, does something meanwhile, and starts again at the same address.
+    pub async fn restart(self, meanwhile: impl Future<Output = ()>) -> Self {
+        let address = self.address;
+        self.stop().await;
+        meanwhile.await;
+        Self::start_at(address).await
     }
 
     pub async fn stop(self) {

@@ -3,10 +3,14 @@
 //! Native nodes against a real relay on loopback. Nothing here depends on how long something takes: events are awaited, and the only clock
 //! is a generous limit on each wait.
 
+mod accept;
 mod data;
 mod failures;
 mod harness;
 mod hostile;
+mod intents;
 mod mistakes;
+mod reconnect;
+mod relay_status;
 mod spaces;
 mod sync;

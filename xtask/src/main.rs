@@ -18,6 +18,7 @@ mod relay;
 mod serve;
 mod server;
 mod setup;
+mod simulate;
 mod test;
 mod workspace;
 
@@ -35,6 +36,7 @@ cargo xtask COMMAND
   demo --headless       two browser pages and a native peer sync this repository; the last line is one JSON object
   test [FILTER…]        every layer; with filters only tests whose names contain one
   layers                check which module may use which
+  simulate [--runs N] [--seed S]  many nodes on a virtual network; one seed is explained; the last line is one JSON object
   bench                 measures against their baselines; the last line is one JSON object";
 
 fn main() -> ExitCode {
@@ -56,6 +58,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
         "serve" => serve::command(rest),
         "demo" => demo::command(rest),
         "test" => test::command(rest),
+        "simulate" => simulate::command(rest),
         "bench" => bench::command(rest),
         "layers" => layers::command(rest),
         "help" | "--help" | "-h" => {

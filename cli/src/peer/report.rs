@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use osier::node::{Completion, EntryKey, Role, SessionEvent, StoreEvent};
+use osier::node::{Completion, EntryKey, Retry, Role, SessionEvent, StoreEvent};
 use serde_json::{Value, json};
 
 use super::user_of;
@@ -50,6 +50,8 @@ impl Reporter {
         let words = match event {
             SessionEvent::Error { error } => format!("error: {error}"),
             SessionEvent::Ended { completion } => format!("ended: {}", outcome(*completion)),
+            SessionEvent::Disconnected { cause, .. } => format!("disconnected: {cause}"),
+            SessionEvent::Reconnecting { retry: Retry { millis: Some(wait), .. }, .. } => format!("reconnecting in {wait} ms"),
             SessionEvent::Progress { entries_sent, entries_received, .. } => {
                 format!("progress: {entries_sent} entries sent, {entries_received} received")
             }
@@ -90,6 +92,10 @@ fn key_to_json(key: &EntryKey) -> Value {
 fn session_fields(event: &SessionEvent) -> Value {
     match event {
         SessionEvent::Established { role } => json!({ "role": if *role == Role::Alfie { "dialer" } else { "acceptor" } }),
+        SessionEvent::Disconnected { cause, .. } => json!({ "code": cause.code(), "message": cause.to_string() }),
+        SessionEvent::Reconnecting { cause, retry } => {
+            json!({ "code": cause.code(), "retry": retry.millis, "attempt": retry.attempt, "limit": retry.limit })
+        }
         SessionEvent::Overlap { namespace, .. } | SessionEvent::Reconciled { namespace, .. } => {
             json!({ "namespace": text::hex(namespace.as_bytes()) })
         }

@@ -30,9 +30,16 @@ impl Peer {
 
     /// There is no connection, for this cause: wait if there is something to wait for, else rest.
     fn wait_or_rest(&mut self, cx: &mut Cx<'_>, cause: Cause) {
-        let retry = self.retry(cx.core).filter(|_| cx.core.running);
-        self.enter(cx, if retry.is_some() { State::Waiting } else { State::None });
-        if let Some(retry) = retry
+        let waits = cx.core.running && self.has_work();
+        self.enter(cx, if waits { State::Waiting } else { State::None });
+        self.lost_by = waits.then_some(cause);
+        self.tell_wait(cx);
+    }
+
+    /// Tell when the next dial is due, if one is waited for.
+    pub(super) fn tell_wait(&mut self, cx: &mut Cx<'_>) {
+        if matches!(self.state, State::Waiting)
+            && let (Some(cause), Some(retry)) = (self.lost_by, self.retry(cx.core))
             && cx.keeps(Rule::LossIsTold)
         {
             self.emit(cx, Event::Reconnecting { cause, retry });

@@ -4,7 +4,7 @@ use crate::Moment;
 
 use super::{
     Action, CloseCode, Manager, Reason,
-    peer::{Consent, Core, Cx, Peer, Session, State, span},
+    peer::{Consent, Core, Cx, Peer, Session, State, Surroundings, span},
     rule::Rule,
 };
 
@@ -63,7 +63,8 @@ impl Manager {
         let peers = self.peers.values().flat_map(|peer| peer.deadlines(&self.core));
         let others = peers.filter(|(_, reason)| *reason != Reason::Backoff).map(|(at, _)| at);
         let earliest = others.chain(self.greeting.values().map(|greeting| greeting.deadline)).chain(self.stop).min();
-        earliest.is_some_and(|at| at.after_millis(span::LATE) <= now) && self.core.keeps(Rule::SleepIsNoticed)
+        let late = if self.core.surroundings.hidden { span::LATE_HIDDEN } else { span::LATE };
+        earliest.is_some_and(|at| at.after_millis(late) <= now) && self.core.keeps(Rule::SleepIsNoticed)
     }
 
     /// Let every deadline pass that is due, or extend them all if the machine slept.
@@ -92,7 +93,27 @@ impl Manager {
             *at = (*at).max(grace);
         }
         self.each_peer(now, out, Peer::woken);
-        self.cut_waits(now, out);
+        // A hidden page may wake once a minute: that is no reason to dial.
+        if !self.core.surroundings.hidden {
+            self.cut_waits(now, out);
+        }
+    }
+
+    /// The network or the page says what it is now, and something follows from it. Who goes on waiting is told when a wait gets a timer or
+    /// loses it.
+    pub(super) fn surround(
+        &mut self,
+        now: Moment,
+        out: &mut Vec<Action>,
+        change: impl FnOnce(&mut Surroundings),
+        follow: impl FnOnce(&mut Self, Moment, &mut Vec<Action>),
+    ) {
+        let before = self.core.surroundings.suspended();
+        change(&mut self.core.surroundings);
+        follow(self, now, out);
+        if self.core.surroundings.suspended() != before {
+            self.each_peer(now, out, Peer::tell_wait);
+        }
     }
 
     /// The network or the page is back.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{Generation, IntentId, Mode, Moment, PeerId, SessionId};
 
 use super::{
-    Accept, Action, AttemptId, CloseCode, Config, ConnId, Event, Input, IntentError, Limits, Outcome, PeerInfo, ReconnectPolicy,
+    Action, AttemptId, CloseCode, Config, ConnId, Event, Input, IntentError, Limits, Outcome, PeerInfo, ReconnectPolicy,
     peer::{Consent, Core, Cx, Peer, Surroundings, span},
     policy::Jitter,
     rule::Rule,
@@ -142,6 +142,10 @@ impl Manager {
             Input::Identified { conn, peer } => self.identified(out, conn, peer),
             Input::HelloRead { conn, peer, generation } => self.hello_read(now, out, conn, peer, generation),
             Input::Decided { decision, accept } => self.decided(now, out, decision, accept),
+            Input::AcceptWithdrawn { decision } => {
+                let peer = self.find(|peer| peer.accepted_by() == Some(decision));
+                self.with(now, out, peer, Peer::withdraw_accept);
+            }
             Input::Established { attempt, conn, generation } => self.established(now, out, attempt, (conn, generation)),
             Input::AttemptFailed { attempt, cause } => {
                 let peer = self.attempting(attempt);
@@ -167,21 +171,12 @@ impl Manager {
                 self.with(now, out, peer, |peer, cx| peer.goodbye_over(cx, conn));
             }
             Input::ProbeAnswered { session } => self.in_session(now, out, session, |peer, _| peer.probe_answered()),
-            Input::Online => {
-                self.core.surroundings.offline = false;
-                self.cut_waits(now, out);
-            }
-            Input::Offline => self.core.surroundings.offline = true,
-            Input::Visible => {
-                self.core.surroundings.hidden = false;
-                self.cut_waits(now, out);
-            }
-            Input::Hidden => self.core.surroundings.hidden = true,
-            Input::Frozen => self.core.surroundings.frozen = true,
-            Input::Resumed => {
-                self.core.surroundings.frozen = false;
-                self.woken(now, out);
-            }
+            Input::Online => self.surround(now, out, |around| around.offline = false, Self::cut_waits),
+            Input::Offline => self.surround(now, out, |around| around.offline = true, |_, _, _| {}),
+            Input::Visible => self.surround(now, out, |around| around.hidden = false, Self::cut_waits),
+            Input::Hidden => self.surround(now, out, |around| around.hidden = true, |_, _, _| {}),
+            Input::Frozen => self.surround(now, out, |around| around.frozen = true, |_, _, _| {}),
+            Input::Resumed => self.surround(now, out, |around| around.frozen = false, Self::woken),
             Input::Woken => self.woken(now, out),
             Input::Relay { connected } => self.core.surroundings.relay = connected,
             Input::Shutdown => self.shut_down(now, out),
@@ -275,7 +270,7 @@ impl Manager {
         match self.find(asked) {
             Some(peer) => self.with_peer(now, out, peer, |peer, cx| peer.decided(cx, decision, accept)),
             // An answer that is in use stays, said twice or not.
-            None if self.find(|peer| matches!(peer.consent, Consent::Yes(Accept::Decision(used)) if used == decision)).is_some() => {}
+            None if self.find(|peer| peer.accepted_by() == Some(decision)).is_some() => {}
             None => out.push(Action::ForgetDecision { decision }),
         }
     }

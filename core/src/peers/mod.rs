@@ -14,6 +14,8 @@ mod peer;
 mod policy;
 mod rule;
 mod session;
+#[cfg(any(test, feature = "sim"))]
+mod situation;
 mod types;
 
 pub use code::{Cause, CloseCode, IntentError};
@@ -21,6 +23,8 @@ pub use manager::Manager;
 pub use policy::ReconnectPolicy;
 #[cfg(any(test, feature = "sim"))]
 pub use rule::Rule;
+#[cfg(any(test, feature = "sim"))]
+pub use situation::{INPUTS, SITUATIONS};
 pub use types::{
     Accept, AcceptPolicy, Action, AttemptId, Completion, Config, ConnId, ConnectionState, Event, Input, Limits, Outcome, PeerInfo, Reason,
     Retry,

@@ -35,6 +35,8 @@ pub(super) mod span {
     pub(in super::super) const GRACE: u64 = 5_000;
     /// A timer this late means that the machine slept.
     pub(in super::super) const LATE: u64 = 10_000;
+    /// The same while the page is hidden, when browsers run timers once a minute.
+    pub(in super::super) const LATE_HIDDEN: u64 = 90_000;
 }
 
 /// How much longer the longer waits are.
@@ -245,6 +247,11 @@ impl Intent {
         }
     }
 
+    /// Whether it waits for a connection, or will when the session that is `ending` is over.
+    fn waits(&self, ending: bool) -> bool {
+        self.owner.is_none() || ending && self.fate.is_none()
+    }
+
     pub(super) fn join(&mut self, session: SessionId) {
         self.owner = Some(session);
         self.firm = false;
@@ -267,6 +274,8 @@ pub(super) struct Peer {
     pub(super) consent: Consent,
     pub(super) background: Option<Background>,
     pub(super) intents: BTreeMap<IntentId, Intent>,
+    /// Why there is no connection, while waiting for one.
+    pub(super) lost_by: Option<Cause>,
     /// Whether anything was told about this peer.
     pub(super) told: bool,
 }
@@ -281,6 +290,7 @@ impl Peer {
             consent: Consent::NotAsked,
             background: None,
             intents: BTreeMap::new(),
+            lost_by: None,
             told: false,
         }
     }
@@ -295,7 +305,7 @@ impl Peer {
     }
 
     pub(super) fn enter(&mut self, cx: &Cx<'_>, state: State) -> State {
-        self.since = cx.now;
+        (self.since, self.lost_by) = (cx.now, None);
         std::mem::replace(&mut self.state, state)
     }
 
@@ -316,7 +326,7 @@ impl Peer {
     /// The intents that wait for a connection, or will when the ending session is over.
     fn waiting(&self) -> impl Iterator<Item = &Intent> {
         let ending = matches!(self.session, Session::Ending { .. });
-        self.intents.values().filter(move |intent| intent.owner.is_none() || ending && intent.fate.is_none())
+        self.intents.values().filter(move |intent| intent.waits(ending))
     }
 
     /// When the next dial is due, whatever the surroundings.
@@ -348,6 +358,14 @@ impl Peer {
         match self.session {
             Session::None => None,
             Session::Active { id, .. } | Session::Ending { id, .. } => Some(id),
+        }
+    }
+
+    /// The question whose yes is in use.
+    pub(super) fn accepted_by(&self) -> Option<AttemptId> {
+        match self.consent {
+            Consent::Yes(Accept::Decision(decision)) => Some(decision),
+            Consent::Yes(Accept::Everything) | Consent::NotAsked | Consent::Asking { .. } | Consent::No => None,
         }
     }
 
@@ -390,8 +408,9 @@ impl Peer {
     /// A dial failed: for what it does to the intents that wait for one. A held connection spares them.
     pub(super) fn charge_dial(&mut self, cx: &mut Cx<'_>, cause: Cause, spared: bool) {
         let terminal = cx.core.after(cause) == After::Terminal;
+        let ending = matches!(self.session, Session::Ending { .. });
         for intent in self.intents.values_mut() {
-            let due = intent.owner.is_none() && intent.next <= cx.now && !spared;
+            let due = intent.waits(ending) && intent.next <= cx.now && !spared;
             if due || terminal {
                 intent.charge(cx.now, cause, false, cx.core);
             }

@@ -80,13 +80,7 @@ impl Peer {
                 self.enter(cx, State::None);
                 self.drop_consent(cx);
             }
-            State::Active { .. } => {
-                let consent = std::mem::replace(&mut self.consent, Consent::No);
-                self.forget(cx, consent);
-                if let (Session::Active { id, finish: None, .. }, Consent::Yes(_)) = (self.session, consent) {
-                    cx.out.push(Action::DropAccept { session: id });
-                }
-            }
+            State::Active { .. } => self.no_longer_accept(cx),
             State::None | State::Dialing { .. } | State::Terminating { .. } | State::Waiting => {}
         }
         let intents: Vec<_> = self.intents.keys().copied().collect();
@@ -94,6 +88,32 @@ impl Peer {
             self.close_intent(cx, id);
         }
         self.slacken(cx);
+    }
+
+    /// The user takes back the yes that is in use.
+    pub(super) fn withdraw_accept(&mut self, cx: &mut Cx<'_>) {
+        match self.state {
+            State::Accepting { conn, .. } if !self.has_work() => {
+                cx.close(conn, CloseCode::Refused, "the accept handler's yes was taken back");
+                self.enter(cx, State::None);
+                self.drop_consent(cx);
+            }
+            State::Accepting { .. } | State::Active { .. } => {
+                self.no_longer_accept(cx);
+                self.finish_if_idle(cx);
+            }
+            // Without a connection that was accepted no yes is in use.
+            State::None | State::Deciding { .. } | State::Dialing { .. } | State::Terminating { .. } | State::Waiting => {}
+        }
+    }
+
+    /// The peer is welcome no more; what it shares with own intents goes on.
+    fn no_longer_accept(&mut self, cx: &mut Cx<'_>) {
+        let consent = std::mem::replace(&mut self.consent, Consent::No);
+        self.forget(cx, consent);
+        if let (Session::Active { id, finish: None, .. }, Consent::Yes(_)) = (self.session, consent) {
+            cx.out.push(Action::DropAccept { session: id });
+        }
     }
 
     /// The connection is active: start a session with everything that waits, unless an old one is still ending.

@@ -108,6 +108,11 @@ pub enum Input {
         /// Yes or no.
         accept: bool,
     },
+    /// The yes to a question is taken back: what was accepted with it ends, own intents do not. Ignored unless the yes is in use.
+    AcceptWithdrawn {
+        /// The question.
+        decision: AttemptId,
+    },
     /// A dial or an establish succeeded: both Hellos have been exchanged.
     Established {
         /// The attempt.

@@ -61,6 +61,15 @@ pub enum SyncError {
     /// An announcement whose authentication does not prove knowledge of the interest it names.
     #[error("an announced overlap is not authenticated")]
     AnnouncementAuthentication,
+    /// An interest whose hash is bound twice, with interest, at a time.
+    #[error("an interest was bound twice")]
+    InterestRepeated,
+    /// More announcements of one interest than there can be less specific ones.
+    #[error("more than {limit} announcements of one interest")]
+    TooManyAnnouncements {
+        /// The bound.
+        limit: u64,
+    },
     /// A pair of interests announced twice.
     #[error("an overlap was announced twice")]
     AnnouncementRepeated,
@@ -77,8 +86,8 @@ pub enum SyncError {
         what: &'static str,
     },
 
-    /// More messages about interests and capabilities wait for a peer that does not read them than this node keeps.
-    #[error("more than {limit} bytes of messages that the peer caused and does not read")]
+    /// More messages about interests and capabilities wait for a peer that does not read or answer them than this node keeps.
+    #[error("more than {limit} bytes of messages that the peer caused and does not read or answer")]
     MessagesUnread {
         /// The bound, bytes.
         limit: u64,
@@ -125,6 +134,9 @@ pub enum SyncError {
     /// A range outside of what it answers, or outside of the areas that both capabilities grant.
     #[error("a range outside of what it is about")]
     RangeOutside,
+    /// A part of an answer that has other times than what it answers, or does not lie behind the part before it.
+    #[error("a range that is not cut as ranges are")]
+    RangeCut,
     /// A root whose range is not that of its overlap.
     #[error("a reconciliation that does not start with the whole overlap")]
     RootRange,
@@ -149,6 +161,9 @@ pub enum SyncError {
         /// The limit announced in Hello.
         limit: u64,
     },
+    /// An announcement that wants an answer, with entries that are not promised to be in order.
+    #[error("an announcement that is not sorted and wants an answer")]
+    AnnouncementUnsorted,
     /// An announcement before the final entry of the one before.
     #[error("an announcement before the end of the one before")]
     AnnouncementUnfinished,
@@ -229,6 +244,8 @@ impl SyncError {
             Self::ReferenceCount { .. } => "referenceCount",
             Self::TooManyHandles { .. } => "tooManyHandles",
             Self::AnnouncementAuthentication => "announcementAuthentication",
+            Self::InterestRepeated => "interestRepeated",
+            Self::TooManyAnnouncements { .. } => "tooManyAnnouncements",
             Self::AnnouncementRepeated => "announcementRepeated",
             Self::UnexpectedDecline { .. } => "unexpectedDecline",
             Self::SettledCount { .. } => "settledCount",
@@ -242,6 +259,8 @@ impl SyncError {
             Self::CapabilityDelegations { .. } => "capabilityDelegations",
             Self::PayloadPower { .. } => "payloadPower",
             Self::RangeOutside => "rangeOutside",
+            Self::RangeCut => "rangeCut",
+            Self::AnnouncementUnsorted => "announcementUnsorted",
             Self::RootRange => "rootRange",
             Self::RootMismatch => "rootMismatch",
             Self::AnswerUnknown { .. } => "answerUnknown",

@@ -24,7 +24,7 @@ const LABEL: &[u8] = b"osier hello 1\0";
 const SIGNED: usize = 82;
 const LENGTH: usize = SIGNED + 64;
 
-/// How much of each thing a node lets its peer have at a time in one session.
+/// How much of each thing a node lets its peer have at a time in one session. What a peer allows beyond that is not made use of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Live overlap handles (hashes of interests), at least 1.
@@ -37,7 +37,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { overlap_handles: 1024, capability_handles: 1024, unanswered_ranges: 1024 }
+        Self { overlap_handles: 1024, capability_handles: 128, unanswered_ranges: 1024 }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How many entries a search looks at in one step.
-const GLANCE: usize = 4096;
+const GLANCE: usize = if cfg!(test) { 16 } else { 4096 };
 /// How many wants a search finds before it waits.
 const WANTS: usize = 1024;
 /// How many refusals are remembered.
@@ -123,13 +123,21 @@ impl Payloads {
         }
     }
 
-    /// The next transfer to begin, if there is room for one.
+    /// Whether [`Payloads::poll`] has to be called again to go on with a search.
+    #[must_use]
+    pub fn has_to_look(&self) -> bool {
+        !self.searches.is_empty() && self.wants.is_empty() && self.running.len() < self.parallel
+    }
+
+    /// The next transfer to begin, if there is room for one. Goes on with a search by one step at most.
     pub fn poll(&mut self, store: &Store, overlap: &Overlap) -> Option<(FetchId, PayloadRequest)> {
+        let mut looked = false;
         while self.running.len() < self.parallel {
             let Some(want) = self.wants.pop_front() else {
-                if self.searches.is_empty() {
+                if looked || self.searches.is_empty() {
                     return None;
                 }
+                looked = true;
                 self.look(store);
                 continue;
             };

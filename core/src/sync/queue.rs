@@ -89,17 +89,33 @@ pub enum Control {
     },
 }
 
-/// The session's own part of the first queue. What the overlap machine has to say leaves before it.
+/// The session's own part of the first queue. What the overlap machine has to say leaves before it. It does not grow while a peer reads
+/// nothing: what is said anew takes the place of what was to be said.
 #[derive(Default, Debug)]
 pub struct ControlQueue {
-    messages: VecDeque<Control>,
     pongs: VecDeque<u64>,
+    consumed: u64,
+    ping: Option<u64>,
+    eagerness: VecDeque<(OverlapId, bool)>,
 }
 
 impl ControlQueue {
-    /// Queues a message.
-    pub fn push(&mut self, message: Control) {
-        self.messages.push_back(message);
+    /// So many more bytes are consumed.
+    pub fn consumed(&mut self, bytes: u64) {
+        self.consumed = self.consumed.saturating_add(bytes);
+    }
+
+    /// Queues a Ping, in the place of one that has not left.
+    pub fn ping(&mut self, nonce: u64) {
+        self.ping = Some(nonce);
+    }
+
+    /// Eagerness has changed to this. If the change before has not left, the peer needs not know of either.
+    pub fn eagerness(&mut self, overlap: OverlapId, eager: bool) {
+        match self.eagerness.iter().position(|&(queued, _)| queued == overlap) {
+            Some(at) => drop(self.eagerness.remove(at)),
+            None => self.eagerness.push_back((overlap, eager)),
+        }
     }
 
     /// Queues the answer to a Ping. Of many that cannot be sent only the latest are kept.
@@ -112,14 +128,16 @@ impl ControlQueue {
 
     /// The next message.
     pub fn pop(&mut self) -> Option<Control> {
-        let pong = |nonce| Control::Plain(ControlMessage::Pong { nonce });
-        self.pongs.pop_front().map(pong).or_else(|| self.messages.pop_front())
-    }
-
-    /// Whether nothing waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.pongs.is_empty()
+        if let Some(nonce) = self.pongs.pop_front() {
+            return Some(Control::Plain(ControlMessage::Pong { nonce }));
+        }
+        if self.consumed > 0 {
+            return Some(Control::Plain(ControlMessage::Consumed { bytes: std::mem::take(&mut self.consumed) }));
+        }
+        if let Some(nonce) = self.ping.take() {
+            return Some(Control::Plain(ControlMessage::Ping { nonce }));
+        }
+        self.eagerness.pop_front().map(|(overlap, eager)| Control::Eagerness { overlap, eager })
     }
 }
 

@@ -56,8 +56,8 @@ class Harness {
   }
 
   /** Opens a node, joins by ticket, and starts to sync with the ticket's first peer. */
-  async join(relays, ticket, mode = "live") {
-    await this.open({ relays });
+  async join(relays, ticket, mode = "live", options = {}) {
+    await this.open({ relays, ...options });
     const joined = await this.node.join(ticket);
     this.namespace = joined.namespace;
     this.user = joined.user;

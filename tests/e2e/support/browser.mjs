@@ -1,5 +1,8 @@
 // Chromium, one profile per call, and pages that fail their test on any error that they did not expect.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -17,6 +20,35 @@ export async function openProfile(options = {}) {
     version: `Chromium ${version}`.trim(),
     async close() {
       await context.close();
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+/**
+ * A browser whose pages can be hidden and frozen, as people's are: playwright keeps those of a browser that it launches visible and awake.
+ */
+export async function openMortalProfile() {
+  const folder = await mkdtemp(join(tmpdir(), "osier-profile-"));
+  const child = spawn(chromiumPath(), [...ARGUMENTS, "--headless", "--no-first-run", "--remote-debugging-port=0", `--user-data-dir=${folder}`, "about:blank"], { stdio: ["ignore", "ignore", "pipe"] });
+  const ended = once(child, "exit");
+  const announced = async () => {
+    for await (const line of createInterface({ input: child.stderr })) {
+      const [, endpoint] = /^DevTools listening on (\S+)/.exec(line) ?? [];
+      if (endpoint !== undefined) return endpoint;
+    }
+    throw new Error("Chromium ended before it listened");
+  };
+  const endpoint = await announced();
+  child.stderr.resume();
+  const browser = await chromium.connectOverCDP(endpoint, { noDefaults: true });
+  return {
+    context: browser.contexts()[0],
+    version: `Chromium ${browser.version()}`,
+    async close() {
+      await browser.close();
+      child.kill();
+      await ended;
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };

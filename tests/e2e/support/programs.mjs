@@ -83,6 +83,12 @@ export async function startPeer(relay, ticket) {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     },
+    /** Ends it without giving it a chance to say so to anyone. */
+    async kill() {
+      failure.catch(() => {});
+      child.kill("SIGKILL");
+      await ended;
+    },
     async stop() {
       child.stdin.end();
       const code = await ended;

@@ -1,9 +1,9 @@
 // What a strict TypeScript program may write, and what it may not. Checked, never run.
 import { Intent, WillowError, WillowNode, dateFromTimestamp, timestampFromDate } from "osier";
-import type { Completion, Entry, ErrorCode, PeerAddress, PeerEvent, SessionEvent, SessionInit, StoreEvent } from "osier";
+import type { Completion, Entry, ErrorCode, IntentSet, Interest, PeerAddress, PeerEvent, ReconnectPolicy, SessionEvent, SessionInit, StoreEvent } from "osier";
 
 export async function everyday(relays: string[], signal: AbortSignal): Promise<string> {
-  await using node: WillowNode = await WillowNode.open({ relays, storage: "memory", secretKey: "ephemeral", limits: { maxSessions: 8 }, signal });
+  await using node: WillowNode = await WillowNode.open({ relays, storage: "memory", secretKey: "ephemeral", limits: { maxSessions: 8 }, reconnect: { firstDelay: 100 }, signal });
   const user: string = await node.createUser();
   const space: string = await node.createNamespace({ kind: "owned", owner: user });
   const { entry, pruned }: { entry: Entry; pruned: number } = await node.set(space, { user, path: ["a", new Uint8Array(1)], payload: new Blob(["x"]), timestamp: new Date() });
@@ -21,6 +21,34 @@ export async function syncs(node: WillowNode, peer: PeerAddress, init: SessionIn
   for await (const event of intent) describe(event);
   for await (const session of node.incoming()) for await (const event of session) describe(event);
   return intent.completed;
+}
+
+export async function accepting(relays: string[], friends: Set<string>, init: SessionInit): Promise<WillowNode> {
+  await WillowNode.open({ relays, accept: (peer) => (friends.has(peer) ? init : null), limits: { maxHandshakes: 4, maxHandshakesPerPeer: 2, maxTransfersPerPeer: 2 } });
+  return WillowNode.open({
+    accept: async (peer, signal) => {
+      const { ok } = await fetch(`https://example.org/members/${peer}`, { signal });
+      return ok ? { interests: "all", mode: "live" } : null;
+    },
+  });
+}
+
+export async function several(node: WillowNode, peers: PeerAddress[], more: Interest[]): Promise<string[]> {
+  const set: IntentSet = node.syncAll(peers, { mode: "once" });
+  for await (const event of set) void `${event.peer}: ${event.type === "established" ? event.role : describe(event)}`;
+  await set.intents[0]?.addInterests(more);
+  await set.addInterests(more);
+  await set.close();
+  return (await set.completed).map(({ peer, completion, error }) => `${peer}: ${completion?.outcome ?? error.code}`);
+}
+
+/** A worker is told what it cannot see; a page watches. */
+export async function life(node: WillowNode, policy: ReconnectPolicy): Promise<string> {
+  node.notify({ visible: false, frozen: true });
+  const intent = node.sync(node.address(), { mode: "live", reconnect: { ...policy, attempts: Infinity } });
+  for await (const { relay } of node.watchStatus()) if (relay.state === "denied") return relay.reason ?? intent.peer;
+  const waits: (number | null)[] = (await node.peers()).map(({ retry }) => retry);
+  return waits.join();
 }
 
 /** Every event is told by its type; a new one that nobody thought of would not compile. */
@@ -69,12 +97,16 @@ export function handle(thrown: unknown): ErrorCode {
 export async function mistakes(node: WillowNode, entry: Entry): Promise<void> {
   // @ts-expect-error: there is no such option
   await WillowNode.open({ relay: "x" });
+  // @ts-expect-error: a handler answers with an init or null
+  await WillowNode.open({ accept: () => true });
   // @ts-expect-error: a node is opened, not constructed
   new WillowNode();
   // @ts-expect-error: a path is not a text
   await node.get(entry.namespace, entry.user, "a/b");
   // @ts-expect-error: timestamps are bigints
   await node.set(entry.namespace, { user: entry.user, path: [], payload: "x", timestamp: 5 });
+  // @ts-expect-error: a policy is closed
+  node.sync(entry.user, { reconnect: { delay: 5 } });
   // @ts-expect-error: there is no such code
   if (handle(entry) === "noSuchCode") return;
   // @ts-expect-error: an entry may be absent

@@ -36,6 +36,7 @@ pub(super) fn name(input: &Input) -> &'static str {
         Input::Disconnect { .. } => "disconnect",
         Input::Incoming { .. } | Input::Identified { .. } | Input::HelloRead { .. } => "incoming",
         Input::Decided { .. } => "decided",
+        Input::AcceptWithdrawn { .. } => "yes taken back",
         Input::Established { .. } => "established",
         Input::AttemptFailed { .. } => "failed",
         Input::ConnectionLost { .. } => "lost",

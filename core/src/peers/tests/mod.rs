@@ -11,5 +11,7 @@ mod network;
 mod random;
 mod reconnect;
 mod rules;
+mod simulated;
 mod table;
+mod withdrawn;
 mod world;

@@ -132,6 +132,43 @@ fn reconnect_waits_without_a_timer_while_hidden_offline_or_frozen() {
 }
 
 #[test]
+fn reconnect_waits_that_lose_their_timer_or_get_it_back_are_told() {
+    let told = |bench: &Bench| match bench.events.last() {
+        Some(Event::Reconnecting { retry, .. }) => Some(retry.at),
+        _ => None,
+    };
+    for (leave, back) in [(Input::Hidden, Input::Visible), (Input::Offline, Input::Online), (Input::Frozen, Input::Resumed)] {
+        let mut bench = Bench::new(GREATER);
+        bench.live(1);
+        bench.fail(Cause::Closed(CloseCode::LimitExceeded)); // a wait that nothing cuts short
+        let at = bench.manager.next_deadline().map(|(at, _)| at);
+        assert!(at.is_some());
+        assert_eq!(bench.put(leave.clone()), []);
+        assert_eq!(told(&bench), Some(None));
+        let events = bench.events.len();
+        bench.put(leave);
+        assert_eq!(bench.events.len(), events, "once");
+        assert_eq!(bench.put(back), []);
+        assert_eq!(told(&bench), Some(at));
+    }
+}
+
+#[test]
+fn reconnect_waits_for_a_hidden_page_although_its_timers_are_late() {
+    let mut bench = Bench::new(GREATER);
+    bench.live(1);
+    bench.put(Input::Hidden);
+    bench.fail(Cause::Unreachable);
+    assert_eq!(bench.put(Input::Woken), []);
+    assert!(dials(&bench.put(Input::Visible)));
+
+    // Browsers run the timers of a hidden page once a minute: a deadline counts all the same.
+    bench.put(Input::Hidden);
+    bench.pass(60_000);
+    assert!(cancels(&bench.put(Input::Tick), CloseCode::Failed));
+}
+
+#[test]
 fn reconnect_does_not_dial_into_a_network_that_is_gone() {
     let mut bench = Bench::new(GREATER);
     bench.live(1);

@@ -41,6 +41,7 @@ fn inputs(bench: &Bench) -> Vec<(&'static str, Input)> {
         ("older hello", Input::HelloRead { conn: ConnId(20), peer, generation: hello(1) }),
         ("decided yes", Input::Decided { decision, accept: true }),
         ("decided no", Input::Decided { decision, accept: false }),
+        ("yes taken back", Input::AcceptWithdrawn { decision }),
         ("established", Input::Established { attempt, conn: one, generation: hello(3) }),
         ("attempt lost", Input::AttemptFailed { attempt, cause: Cause::Lost }),
         ("attempt refused", Input::AttemptFailed { attempt, cause: Cause::Closed(CloseCode::Refused) }),
@@ -145,7 +146,7 @@ fn every_state_and_input() {
         }
     });
     let rows = table.lines().count();
-    assert_eq!(rows + silent, 15 * 33);
+    assert_eq!(rows + silent, 15 * 34);
     assert!(table == include_str!("table.txt"), "the table is now:\n{table}");
 }
 

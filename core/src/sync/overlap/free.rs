@@ -22,10 +22,14 @@ impl State {
     fn peer_hash_freed(&mut self, handle: u64, references: u64) -> Result<(), SyncError> {
         let hash = self.peer_hashes.get(handle).map(|peer| peer.hash);
         self.peer_hashes.free_there(handle, references)?;
-        if let Some(handles) = hash.and_then(|hash| self.peer_index.get_mut(&hash)) {
+        if let Some(hash) = hash
+            && let Some(handles) = self.peer_index.get_mut(&hash)
+        {
             handles.remove(&handle);
+            if handles.is_empty() {
+                self.peer_index.remove(&hash);
+            }
         }
-        self.peer_index.retain(|_, handles| !handles.is_empty());
         let keys: Vec<_> = self.pairs.keys().filter(|&&(_, peer)| peer == handle).copied().collect();
         for pair in keys.iter().filter_map(|key| self.pairs.remove(key)).collect::<Vec<_>>() {
             for capability in pair.own.into_values() {
@@ -69,9 +73,8 @@ impl State {
         self.own_capabilities.free_there(handle, references)?;
         if self.own_capabilities.get(handle).is_some() {
             self.retire_capability(handle);
-        } else {
-            self.overlap_of.retain(|&(own, _), _| own != handle);
         }
+        self.forget_pairs();
         Ok(())
     }
 
@@ -125,6 +128,11 @@ impl State {
         let references = if mine { self.own_capabilities.free_here(handle) } else { self.peer_capabilities.free_here(handle) };
         let Some(references) = references else { return };
         self.send_control(&ControlMessage::HandleFree { kind: HandleKind::Capability, mine, handle, references });
+        self.forget_pairs();
+    }
+
+    /// Forgets the pairs of capabilities of which one is fully freed.
+    fn forget_pairs(&mut self) {
         let (own_capabilities, peer_capabilities) = (&self.own_capabilities, &self.peer_capabilities);
         self.overlap_of.retain(|&(own, peer), _| own_capabilities.get(own).is_some() && peer_capabilities.get(peer).is_some());
     }

@@ -24,7 +24,7 @@ use crate::{
 impl State {
     pub(super) fn add(&mut self, interest: OwnInterest) -> Result<(), InterestError> {
         self.check(&interest)?;
-        self.said_settled = false;
+        (self.said_settled, self.inconclusive) = (false, true);
         let area = interest.capability.granted_area();
         let namespace = interest.capability.granted_namespace().clone();
         let private = PrivateInterest::new(namespace, area.subspace().cloned(), area.path().clone());
@@ -139,6 +139,7 @@ impl State {
 
     pub(super) fn remove(&mut self, id: InterestId) {
         let Some(OwnState { offer, .. }) = self.interests.remove(&id) else { return };
+        self.inconclusive = true;
         for overlap in self.overlaps.values_mut() {
             overlap.interests.remove(&id);
         }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    InterestId, MAX_SESSION_DELEGATIONS, OverlapEvent, OverlapId, Shared, SyncError,
+    InterestId, MAX_COMPONENTS, MAX_SESSION_DELEGATIONS, OverlapEvent, OverlapId, Shared, SyncError,
     interest::{Meeting, hash},
     message::{BindCapability, BindHash},
     state::{GroupId, Known, OfferId, OverlapState, OwnCapability, Pair, PairKey, PeerCapability, PeerHash, State},
@@ -19,6 +19,11 @@ use crate::{
     },
 };
 
+/// The most announcements that name one hash of the peer: more interests than this cannot be less specific than one, see [`candidates`].
+///
+/// [`candidates`]: super::interest::candidates
+pub(super) const MOST_ANNOUNCEMENTS: u64 = 2 * (MAX_COMPONENTS as u64 + 2);
+
 impl State {
     /// The peer bound a hash.
     pub(super) fn hash_bound(&mut self, message: &[u8]) -> Result<(), SyncError> {
@@ -27,7 +32,11 @@ impl State {
         if self.peer_hashes.live() >= limit {
             return Err(SyncError::TooManyHandles { kind: HandleKind::Overlap, limit });
         }
-        let handle = self.peer_hashes.bind(PeerHash { hash, interested });
+        let is_same = |&handle: &u64| self.peer_hashes.get(handle).is_some_and(|peer| peer.interested);
+        if interested && self.peer_index.get(&hash).is_some_and(|handles| handles.iter().any(is_same)) {
+            return Err(SyncError::InterestRepeated);
+        }
+        let handle = self.peer_hashes.bind(PeerHash { hash, interested, announced: 0 });
         self.peer_index.entry(hash).or_default().insert(handle);
         let met = self.own_index.get(&hash).cloned().unwrap_or_default();
         for (group, candidate) in met {
@@ -73,6 +82,12 @@ impl State {
     /// before the authentication is verified: it would be an oracle for guesses.
     pub(super) fn announced(&mut self, sender: u64, receiver: u64, authentication: &[u8; 32]) -> Result<(), SyncError> {
         self.name_hashes_there(receiver, sender)?;
+        if let Some(peer) = self.peer_hashes.get_mut(sender) {
+            peer.announced = peer.announced.saturating_add(1);
+            if peer.announced > MOST_ANNOUNCEMENTS {
+                return Err(SyncError::TooManyAnnouncements { limit: MOST_ANNOUNCEMENTS });
+            }
+        }
         let number = self.announced_there;
         self.announced_there = number.saturating_add(1);
         let unbound = SyncError::HandleUnbound { kind: HandleKind::Overlap, handle: receiver };
@@ -230,6 +245,7 @@ impl State {
         let Some(own) = self.interests.get_mut(&interest) else { return };
         if state.interests.insert(interest) {
             own.known = Known::Matched;
+            self.inconclusive = true;
             self.events.push_back(OverlapEvent::Matched { overlap, interest, shared: Box::new(state.shared.clone()) });
         }
     }

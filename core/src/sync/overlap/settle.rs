@@ -50,6 +50,7 @@ impl State {
         if self.announcements.range(..covered.announcements).next().is_some() {
             return Err(SyncError::SettledCount { what: "answered announcements" });
         }
+        self.inconclusive |= covered != self.covered;
         self.covered = covered;
         Ok(())
     }
@@ -68,6 +69,9 @@ impl State {
         while let Some(interest) = self.crowded_out.pop_first() {
             self.events.push_back(OverlapEvent::PeerLimit { interest });
             self.remove(interest);
+        }
+        if !std::mem::take(&mut self.inconclusive) {
+            return;
         }
         for (&interest, own) in &mut self.interests {
             let group = self.offers.get(&own.offer).and_then(|offer| self.groups.get(&offer.group));

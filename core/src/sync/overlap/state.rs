@@ -22,9 +22,7 @@ use crate::{
     willow::{Area, PrivateInterest, ReadCapability},
 };
 
-/// No more own handles of a kind are kept, however many the peer allows: it need never free them.
-pub(super) const MOST_HANDLES: u64 = 4096;
-/// So many bytes of messages may wait to leave, with what it takes to keep each of them.
+/// So many bytes of messages may wait to leave, with what it takes to keep each of them and each announcement that waits for its answer.
 pub(super) const BACKLOG: u64 = 4 * 1024 * 1024;
 /// What a message takes in memory beside its bytes.
 const OVERHEAD: u64 = 64;
@@ -51,6 +49,8 @@ pub(super) struct OwnHash {
 pub(super) struct PeerHash {
     pub(super) hash: InterestHash,
     pub(super) interested: bool,
+    /// How many announcements of the peer named it.
+    pub(super) announced: u64,
 }
 
 /// All own interests with the same private interest: hashed and compared once.
@@ -181,6 +181,8 @@ pub(super) struct State {
     pub(super) covered: Counts,
     pub(super) told: Counts,
     pub(super) said_settled: bool,
+    /// Whether something happened since [`State::conclude`] that it may conclude from.
+    pub(super) inconclusive: bool,
 
     /// Interests for whose capabilities the peer has no room.
     pub(super) crowded_out: BTreeSet<InterestId>,
@@ -192,9 +194,11 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(mut config: OverlapConfig) -> Self {
-        let Limits { overlap_handles, capability_handles, .. } = &mut config.peer_limits;
-        *overlap_handles = MOST_HANDLES.min(*overlap_handles);
-        *capability_handles = MOST_HANDLES.min(*capability_handles);
+        // However many handles the peer allows, it need never free them.
+        let Limits { overlap_handles, capability_handles, .. } = config.own_limits;
+        let allowed = &mut config.peer_limits;
+        allowed.overlap_handles = overlap_handles.min(allowed.overlap_handles);
+        allowed.capability_handles = capability_handles.min(allowed.capability_handles);
         let own_salt = salt(config.role, &config.session_secret);
         let peer_salt = salt(config.role.other(), &config.session_secret);
         Self {
@@ -220,6 +224,7 @@ impl State {
             covered: Counts::default(),
             told: Counts::default(),
             said_settled: false,
+            inconclusive: true,
             crowded_out: BTreeSet::new(),
             messages: VecDeque::new(),
             backlog: 0,
@@ -249,9 +254,10 @@ impl State {
         Some((channel, message))
     }
 
-    /// Nothing but this bounds what a peer can make this node say: handles that are freed may be bound again.
+    /// Nothing but this bounds what a peer can make this node say and leave unanswered: handles that are freed may be bound again.
     pub(super) fn check_backlog(&self) -> Result<(), SyncError> {
-        if self.backlog > BACKLOG { Err(SyncError::MessagesUnread { limit: BACKLOG }) } else { Ok(()) }
+        let unanswered = (self.announcements.len() as u64).saturating_mul(OVERHEAD);
+        if self.backlog.saturating_add(unanswered) > BACKLOG { Err(SyncError::MessagesUnread { limit: BACKLOG }) } else { Ok(()) }
     }
 
     /// The handles of a message that names an overlap handle of each side.

@@ -26,6 +26,11 @@ impl Brought {
         Self { cursor, id, timestamp }
     }
 
+    /// How many bytes it keeps in memory.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Self>().saturating_add(self.cursor.key.len())
+    }
+
     /// Whether the peer needs not be sent `entry`, because it has it or something newer in its place.
     fn supersedes(&self, entry: &EntryRef<'_>, cursor: &Cursor) -> bool {
         self.id == entry.id() || (self.timestamp > entry.timestamp() && is_at_or_below(cursor, &self.cursor))
@@ -43,18 +48,23 @@ pub(super) struct Known {
     ahead: VecDeque<Brought>,
     /// Those whose place is at or above the place that was reached last.
     above: Vec<Brought>,
-}
-
-impl From<Vec<Brought>> for Known {
-    fn from(mut brought: Vec<Brought>) -> Self {
-        brought.sort_by(|a, b| a.cursor.cmp(&b.cursor));
-        Self { ahead: brought.into(), above: Vec::new() }
-    }
+    weight: usize,
 }
 
 impl Known {
     pub(super) fn nothing() -> Self {
         Self::default()
+    }
+
+    /// The peer has this too. To be told in order, before anything is asked.
+    pub(super) fn push(&mut self, brought: Brought) {
+        self.weight = self.weight.saturating_add(brought.weight());
+        self.ahead.push_back(brought);
+    }
+
+    /// How many bytes it keeps in memory.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
     }
 
     /// Whether the peer has the entry or something newer in its place. To be asked in order.

@@ -18,6 +18,9 @@ use crate::{
     willow::{CapCache, Coordinatelike, Fingerprint, Keylike, Range3d, UnverifiedEntry},
 };
 
+/// So many bytes of what announcements brought are remembered until they are answered. What is beyond that is sent back.
+const BROUGHT: usize = 1024 * 1024;
+
 /// An announcement whose entries are arriving.
 #[derive(Debug)]
 pub(super) struct Receiving {
@@ -31,7 +34,9 @@ pub(super) struct Receiving {
     asks: Option<u64>,
     sorted: bool,
     previous: Option<Cursor>,
-    brought: Vec<Brought>,
+    brought: Known,
+    /// How much of what it brings is remembered, bytes.
+    room: usize,
     entry: Option<(UnverifiedEntry, Collector)>,
 }
 
@@ -50,11 +55,11 @@ impl Reconciler {
         if asking.asked != Asked::Fingerprint {
             return Err(SyncError::UnexpectedAnswer { what: "fingerprint" });
         }
-        self.check_answer(&head, &asking, named, &range)?;
+        let range = Arc::new(range);
+        self.check_answer(number, &head, &asking, named, &range)?;
         if head.last {
             self.answered(number);
         }
-        let range = Arc::new(range);
         match self.roots.contains_key(&asking.root) {
             true => self.asked(Asking { range, asked: Asked::Fingerprint, ..asking }, fingerprint, store)?,
             false => self.peer.skip(),
@@ -93,13 +98,26 @@ impl Reconciler {
     }
 
     /// Checks what every answer must keep to.
-    fn check_answer(&self, head: &RangeHead, asking: &Asking, named: Option<&Arc<Scope>>, range: &Range3d) -> Result<(), SyncError> {
+    fn check_answer(
+        &mut self,
+        number: u64,
+        head: &RangeHead,
+        asking: &Asking,
+        named: Option<&Arc<Scope>>,
+        range: &Arc<Range3d>,
+    ) -> Result<(), SyncError> {
         let root = self.roots.get(&asking.root);
         let another = !asking.ended && named.is_some_and(|scope| scope.overlap != asking.scope.overlap);
         if another || root.is_some_and(|root| self.incoming_name(root.mine, root.index) != Some(head.root)) {
             return Err(SyncError::RootMismatch);
         }
-        if contains(&asking.range, range) { Ok(()) } else { Err(SyncError::RangeOutside) }
+        if !contains(&asking.range, range) {
+            return Err(SyncError::RangeOutside);
+        }
+        if range.times() != asking.range.times() {
+            return Err(SyncError::RangeCut);
+        }
+        self.own.part(number, range)
     }
 
     fn incoming_name(&self, mine: bool, index: Option<u64>) -> Option<u64> {
@@ -165,12 +183,15 @@ impl Reconciler {
         let answers = head.answers.ok_or(SyncError::UnexpectedAnswer { what: "announcement" })?;
         let asking = self.own.get(answers)?.clone();
         let range = message.range(&mut self.ranges_in, &asking.range, cache)?;
+        if flags.want_response && !flags.is_empty && !flags.will_sort {
+            return Err(SyncError::AnnouncementUnsorted);
+        }
         let response = !flags.want_response && head.last && range == *asking.range;
         if asking.asked == Asked::Announcement && !response {
             return Err(SyncError::UnexpectedAnswer { what: "announcement" });
         }
-        self.check_answer(&head, &asking, named, &range)?;
         let range = Arc::new(range);
+        self.check_answer(answers, &head, &asking, named, &range)?;
         let (root, scope) = (asking.root, Arc::clone(&asking.scope));
         let asks = match (flags.want_response, self.roots.contains_key(&root)) {
             (true, true) => Some(self.owe(Asking { range: Arc::clone(&range), asked: Asked::Announcement, ..asking })?),
@@ -180,9 +201,9 @@ impl Reconciler {
             }
             (false, _) => None,
         };
-        let sorted = flags.will_sort;
-        let receiving =
-            Receiving { root, scope, range, answers, last: head.last, asks, sorted, previous: None, brought: Vec::new(), entry: None };
+        let (sorted, last, brought) = (flags.will_sort, head.last, Known::nothing());
+        let room = BROUGHT.saturating_sub(self.queue.iter().map(Answer::weight).sum());
+        let receiving = Receiving { root, scope, range, answers, last, asks, sorted, previous: None, brought, room, entry: None };
         match flags.is_empty {
             true => self.finish_announcement(receiving),
             false => self.receiving = Some(receiving),
@@ -195,8 +216,7 @@ impl Reconciler {
             self.answered(receiving.answers);
         }
         if let Some(number) = receiving.asks.filter(|_| self.roots.contains_key(&receiving.root)) {
-            let known = Known::from(receiving.brought);
-            self.queue.push_back(Answer::entries(receiving.root, number, receiving.range, known, false));
+            self.queue.push_back(Answer::entries(receiving.root, number, receiving.range, receiving.brought, false));
         }
         self.conclude(receiving.root);
     }
@@ -217,7 +237,10 @@ impl Reconciler {
             return Err(SyncError::SortBroken);
         }
         if receiving.asks.is_some() {
-            receiving.brought.push(Brought::new(cursor.clone(), received.entry.id, entry.timestamp()));
+            let brought = Brought::new(cursor.clone(), received.entry.id, entry.timestamp());
+            if receiving.brought.weight().saturating_add(brought.weight()) <= receiving.room {
+                receiving.brought.push(brought);
+            }
         }
         receiving.previous = Some(cursor);
         let collector = Collector::new(entry, received.offset, self.inline_accepted);

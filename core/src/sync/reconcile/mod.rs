@@ -42,9 +42,11 @@ use super::{
 use crate::{
     Role,
     store::{BlockSums, Store},
-    willow::{Area, CapCache, FingerprintKey, Grouping, NamespaceId, Range3d, UnverifiedEntry},
+    willow::{Area, CapCache, Entry, FingerprintKey, Grouping, NamespaceId, Namespaced, Range3d, UnverifiedEntry},
 };
 use outgoing::{Answer, Sending};
+#[cfg(test)]
+pub(super) use ranges::ENDED;
 use ranges::{OwnRanges, PeerRanges};
 
 /// Names a root within this side of a session.
@@ -66,6 +68,14 @@ pub struct Scope {
     pub inline_max: u64,
     /// Payloads of entries that the peer may have go inline up to this many bytes.
     pub speculative_inline_max: u64,
+}
+
+impl Scope {
+    /// Whether the entry is in it.
+    #[must_use]
+    pub fn has(&self, entry: &Entry) -> bool {
+        self.namespace == *entry.namespace_id() && self.area.includes(entry)
+    }
 }
 
 /// What a reconciler starts with.
@@ -222,6 +232,12 @@ impl Reconciler {
         }
     }
 
+    /// The overlap of a root that is running.
+    #[must_use]
+    pub fn overlap_of(&self, root: RootId) -> Option<OverlapId> {
+        self.roots.get(&root).map(|root| root.scope.overlap)
+    }
+
     /// The store has taken or refused `count` entries of a root.
     pub fn confirmed(&mut self, root: RootId, count: u64) {
         if let Some(state) = self.roots.get_mut(&root) {
@@ -253,6 +269,12 @@ impl Reconciler {
                 sending.cut_short(reads);
             }
         }
+    }
+
+    /// How many own ranges are remembered that have left.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.own.remembered()
     }
 
     /// The next arrived entry.

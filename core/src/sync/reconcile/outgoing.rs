@@ -53,6 +53,14 @@ impl Answer {
     pub(super) fn entries(root: RootId, answers: u64, range: Arc<Range3d>, known: Known, want_response: bool) -> Self {
         Self { root, answers: Some(answers), last: true, range: Some(range), says: Says::Entries { known, want_response } }
     }
+
+    /// How many bytes it remembers of what the peer has.
+    pub(super) fn weight(&self) -> usize {
+        match &self.says {
+            Says::Entries { known, .. } => known.weight(),
+            Says::Fingerprint | Says::Equal => 0,
+        }
+    }
 }
 
 /// An announcement whose entries are leaving.

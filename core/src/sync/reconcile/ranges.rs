@@ -5,6 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{RootId, Scope};
 use crate::{sync::error::SyncError, willow::Range3d};
 
+/// So many ranges are remembered whose overlap has ended. Of most of them the peer says nothing any more, as the overlap has ended there
+/// too; what answers are under way are to the latest.
+pub(in crate::sync) const ENDED: usize = if cfg!(test) { 512 } else { 4096 };
+
 /// How a range asks for an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Asked {
@@ -31,6 +35,8 @@ pub(super) struct OwnRanges {
     sent: u64,
     /// Those that have left.
     unanswered: BTreeMap<u64, Asking>,
+    /// Where the answer comes in parts: the last one that is here.
+    parts: BTreeMap<u64, Arc<Range3d>>,
     /// Those that are queued or have left, without ended ones.
     open: u64,
 }
@@ -56,8 +62,17 @@ impl OwnRanges {
         self.unanswered.get(&number).ok_or(SyncError::AnswerUnknown { number })
     }
 
+    /// A part of the answer is here. That parts are disjoint bounds what it costs to answer them in turn.
+    pub(super) fn part(&mut self, number: u64, part: &Arc<Range3d>) -> Result<(), SyncError> {
+        match self.parts.insert(number, Arc::clone(part)) {
+            Some(previous) if !is_behind(part, &previous) => Err(SyncError::RangeCut),
+            _ => Ok(()),
+        }
+    }
+
     /// The last part of the answer is here.
     pub(super) fn answered(&mut self, number: u64) -> Option<Asking> {
+        self.parts.remove(&number);
         let asking = self.unanswered.remove(&number)?;
         if !asking.ended {
             self.open = self.open.saturating_sub(1);
@@ -71,7 +86,24 @@ impl OwnRanges {
         for asking in self.unanswered.values_mut().filter(|asking| asking.root == root) {
             asking.ended = true;
         }
+        let ended = self.unanswered.iter().filter(|(_, asking)| asking.ended).map(|(&number, _)| number);
+        let too_many = ended.clone().count().saturating_sub(ENDED);
+        for number in ended.take(too_many).collect::<Vec<_>>() {
+            self.unanswered.remove(&number);
+            self.parts.remove(&number);
+        }
     }
+
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.unanswered.len()
+    }
+}
+
+/// Whether a range lies behind another one in the order in which the parts of a split leave.
+fn is_behind(range: &Range3d, before: &Range3d) -> bool {
+    before.subspaces().end().is_some_and(|end| end <= range.subspaces().start())
+        || (before.subspaces() == range.subspaces() && before.paths().end().is_some_and(|end| end <= range.paths().start()))
 }
 
 /// Ranges of the peer.

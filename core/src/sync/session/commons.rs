@@ -1,6 +1,6 @@
 //! What both sides share: per overlap, its rounds of reconciliation and who wants live updates.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::{INLINE_LIMIT, IntentMode, Output, Session, SessionEvent, power_of_two};
@@ -10,11 +10,13 @@ use crate::{
     sync::{
         live::Eager,
         overlap::{InterestId, OverlapEvent, OverlapId, Shared},
-        queue::Control,
         reconcile::{ReconcileEvent, RootId, Scope},
     },
-    willow::{Area, Entry, Grouping, NamespaceId, Namespaced, Range3d},
+    willow::{Area, Entry, NamespaceId, Range3d},
 };
+
+/// So many areas are remembered that were shared once.
+pub(super) const ENDED: usize = 64;
 
 /// An overlap and where it stands.
 pub(super) struct Common {
@@ -28,12 +30,15 @@ pub(super) struct Common {
     wanted: bool,
     peer_eager: bool,
     told_eager: bool,
+    /// Whether missing payloads are to be looked for after the next round: the first, each that this side starts, and those in which
+    /// entries came without.
+    to_search: bool,
 }
 
 impl Common {
     /// The round that answers an intent that joins now.
     fn join(&mut self) -> u64 {
-        if self.started == 0 || self.told_eager {
+        if self.started == 0 || (self.told_eager && !self.wanted) {
             // The first round is still to come; or what is reconciled is kept current by the peer's live updates.
             return self.started.max(1);
         }
@@ -58,10 +63,13 @@ impl Common {
 #[derive(Default)]
 pub(super) struct Commons {
     all: BTreeMap<OverlapId, Common>,
-    /// Areas that were shared once: what the peer still forwards of them is no fault.
-    ended: Vec<(NamespaceId, Area)>,
-    /// Where the peer is eager.
+    /// What was shared last: what the peer still forwards of that is no fault.
+    ended: VecDeque<Arc<Scope>>,
+    /// Some of what was shared is forgotten: there is no telling any more what is a fault.
+    forgotten: bool,
+    /// Where the peer is eager, unless that is to be listed anew.
     eager: Vec<Eager>,
+    eager_changed: bool,
 }
 
 impl Commons {
@@ -75,45 +83,56 @@ impl Commons {
 
     /// An overlap that has this entry.
     pub(super) fn of_entry(&self, entry: &Entry) -> Option<OverlapId> {
-        let has = |common: &Common| common.scope.namespace == *entry.namespace_id() && common.scope.area.includes(entry);
-        self.all.iter().find(|(_, common)| has(common)).map(|(&id, _)| id)
+        self.all.iter().find(|(_, common)| common.scope.has(entry)).map(|(&id, _)| id)
     }
 
-    /// Whether an overlap that has ended had this entry.
+    /// Whether an overlap that has ended may have had this entry.
     pub(super) fn had_entry(&self, entry: &Entry) -> bool {
-        self.ended.iter().any(|(namespace, area)| namespace == entry.namespace_id() && area.includes(entry))
+        self.forgotten || self.ended.iter().any(|scope| scope.has(entry))
     }
 
-    pub(super) fn eager(&self) -> &[Eager] {
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.ended.len()
+    }
+
+    pub(super) fn eager(&mut self) -> &[Eager] {
+        if std::mem::take(&mut self.eager_changed) {
+            let eager = self.all.values().filter(|common| common.peer_eager).map(|common| &common.scope);
+            self.eager = eager
+                .map(|scope| Eager { namespace: scope.namespace.clone(), area: scope.area.clone(), inline_max: scope.inline_max })
+                .collect();
+        }
         &self.eager
     }
 
     /// Whether the peer wants live updates of anything.
     pub(super) fn is_peer_eager(&self) -> bool {
-        !self.eager.is_empty()
+        self.all.values().any(|common| common.peer_eager)
     }
 
     pub(super) fn set_peer_eager(&mut self, overlap: OverlapId, eager: bool) {
-        if let Some(common) = self.all.get_mut(&overlap) {
+        if let Some(common) = self.all.get_mut(&overlap).filter(|common| common.peer_eager != eager) {
             common.peer_eager = eager;
+            self.eager_changed = true;
         }
-        self.list_eager();
     }
 
-    fn list_eager(&mut self) {
-        let eager = self.all.values().filter(|common| common.peer_eager).map(|common| &common.scope);
-        self.eager = eager
-            .map(|scope| Eager { namespace: scope.namespace.clone(), area: scope.area.clone(), inline_max: scope.inline_max })
-            .collect();
+    /// An entry of a round came without its payload.
+    pub(super) fn lacks_payload(&mut self, overlap: OverlapId) {
+        if let Some(common) = self.all.get_mut(&overlap) {
+            common.to_search = true;
+        }
     }
 
     fn remove(&mut self, overlap: OverlapId) -> Option<Common> {
         let common = self.all.remove(&overlap)?;
-        let ended = (common.scope.namespace.clone(), common.scope.area.clone());
-        if !self.ended.contains(&ended) {
-            self.ended.push(ended);
+        self.eager_changed |= common.peer_eager;
+        let scope = &common.scope;
+        if !self.ended.iter().any(|ended| ended.namespace == scope.namespace && ended.area == scope.area) {
+            self.ended.push_back(Arc::clone(scope));
+            self.forgotten |= self.ended.len() > ENDED && self.ended.pop_front().is_some();
         }
-        self.list_eager();
         Some(common)
     }
 
@@ -143,12 +162,21 @@ impl Session {
             self.live.follow(&shared.namespace, store);
             let scope = Arc::new(self.scope(overlap, shared));
             let wanted = self.role == Role::Alfie;
-            let (running, peer_eager, told_eager) = (BTreeMap::new(), false, false);
-            self.commons.all.insert(overlap, Common { scope, started: 0, done: 0, running, wanted, peer_eager, told_eager });
+            let common = Common {
+                scope,
+                started: 0,
+                done: 0,
+                running: BTreeMap::new(),
+                wanted,
+                peer_eager: false,
+                told_eager: false,
+                to_search: true,
+            };
+            self.commons.all.insert(overlap, common);
         }
         let Some(common) = self.commons.all.get_mut(&overlap) else { return };
         let Some(intent) = self.intents.matched(interest) else { return };
-        if self.intents.join(intent, overlap, || common.join()) {
+        if self.intents.join(intent, overlap, shared, || common.join()) {
             let event = SessionEvent::Overlap { namespace: shared.namespace.clone(), area: shared.area.clone() };
             self.outputs.push_back(Output::Event { intent, event });
         }
@@ -190,7 +218,9 @@ impl Session {
                 ReconcileEvent::Reconciled(overlap, root) => {
                     if let Some(common) = self.commons.all.get_mut(&overlap) {
                         common.done = common.done.max(common.running.remove(&root).unwrap_or_default());
-                        self.payloads.search(overlap, &common.scope.namespace, &common.scope.area);
+                        if std::mem::take(&mut common.to_search) {
+                            self.payloads.search(overlap, &common.scope.namespace, &common.scope.area);
+                        }
                     }
                 }
             }
@@ -205,6 +235,7 @@ impl Session {
         for common in self.commons.all.values_mut().filter(|common| common.wanted) {
             if let Some(root) = self.reconciler.start(&common.scope) {
                 common.began(root);
+                common.to_search = true;
             }
         }
     }
@@ -219,7 +250,7 @@ impl Session {
             });
             if eager != common.told_eager {
                 common.told_eager = eager;
-                self.control.push(Control::Eagerness { overlap, eager });
+                self.control.eagerness(overlap, eager);
             }
         }
     }

@@ -74,7 +74,9 @@ pub struct Policy {
     pub max_future_micros: u64,
     /// Larger payloads are not fetched unasked, bytes.
     pub fetch_max: u64,
-    /// The session ends when the Reconciliation and Data channels have brought more bytes than that.
+    /// The session ends with [`SyncError::QuotaExceeded`] when the frames of the Reconciliation and Data channels have brought more than
+    /// so many bytes. `None`, the default: no bound, for whoever may write into a namespace may fill it, and what is stored of it is
+    /// bounded where it is stored.
     pub quota: Option<u64>,
 }
 
@@ -230,6 +232,8 @@ pub enum Completion {
 pub enum Reason {
     /// To tell progress that was held back.
     Progress,
+    /// To go on looking for missing payloads, at once: a long search is done in pieces, so that other things can come between.
+    Search,
 }
 
 /// What a session has done so far.

@@ -10,22 +10,37 @@ use crate::{
         error::SyncError,
         reconcile::{Arrival, RootId},
     },
-    willow::{Coordinatelike, Entry, Entrylike, verify_batch},
+    willow::{Coordinatelike, Entry, Entrylike, Keylike, verify_batch},
 };
 
 /// How many signatures are verified at once.
 pub(super) const BATCH: usize = 1024;
-/// So many entries may wait for the store before the peer is held up.
-pub(super) const BACKLOG: usize = 4096;
+/// So many bytes may wait for the store before the peer is held up.
+pub(super) const BACKLOG: usize = 4 * 1024 * 1024;
+/// What an entry takes in memory beside its path and its payload.
+const OVERHEAD: usize = 1024;
 /// How many signatures of a peer may be bad before the session ends.
 const BAD_SIGNATURES: u32 = 3;
 
 /// What to remember of an entry until the store has it.
 #[derive(Debug)]
 pub(super) struct Tag {
-    pub(super) root: Option<RootId>,
-    /// The entry, if it was forwarded without its payload.
-    pub(super) lacks_payload: Option<Entry>,
+    pub(super) of: Of,
+    /// Whether it came without its payload.
+    pub(super) lacks_payload: bool,
+    weight: usize,
+}
+
+/// How an entry came in.
+#[derive(Debug)]
+pub(super) enum Of {
+    Root(RootId),
+    Forwarded(Box<Entry>),
+}
+
+/// How many bytes an entry with its payload takes in memory.
+fn weight(entry: &Entry, payload: Option<&Vec<u8>>) -> usize {
+    OVERHEAD.saturating_add(entry.path().total_length()).saturating_add(payload.map_or(0, Vec::len))
 }
 
 /// The inbox of a session.
@@ -39,7 +54,7 @@ pub(super) struct Inbox {
     refused: Vec<RootId>,
     last: u64,
     bad_signatures: u32,
-    /// Entries that are verified and not confirmed.
+    /// What the entries that are not confirmed take, bytes.
     backlog: usize,
 }
 
@@ -62,6 +77,7 @@ impl Inbox {
         if u64::from(arrival.entry.entry.timestamp()) > latest {
             self.refused.extend(arrival.root);
         } else {
+            self.backlog = self.backlog.saturating_add(weight(&arrival.entry.entry, arrival.payload.as_ref()));
             self.arrived.push(arrival);
         }
     }
@@ -73,7 +89,7 @@ impl Inbox {
 
     /// Whether the store is so far behind that the peer should wait.
     pub(super) fn is_behind(&self) -> bool {
-        self.backlog + self.arrived.len() >= BACKLOG
+        self.backlog >= BACKLOG
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -88,19 +104,22 @@ impl Inbox {
         let mut unverified = Vec::with_capacity(self.arrived.len());
         let mut rest = Vec::with_capacity(self.arrived.len());
         for Arrival { entry, payload, root } in self.arrived.drain(..) {
+            let weight = weight(&entry.entry, payload.as_ref());
             unverified.push(entry);
-            rest.push((payload, root));
+            rest.push((payload, root, weight));
         }
         let mut entries = Vec::with_capacity(rest.len());
         let mut tags = Vec::with_capacity(rest.len());
-        for (verified, (payload, root)) in verify_batch(unverified).into_iter().zip(rest) {
+        for (verified, (payload, root, weight)) in verify_batch(unverified).into_iter().zip(rest) {
             match verified {
                 Ok(entry) => {
-                    let lacks = root.is_none() && payload.is_none() && entry.entry.payload_length() > 0;
-                    tags.push(Tag { root, lacks_payload: lacks.then(|| entry.entry.clone()) });
+                    let lacks_payload = payload.is_none() && entry.entry.payload_length() > 0;
+                    let of = root.map_or_else(|| Of::Forwarded(Box::new(entry.entry.clone())), Of::Root);
+                    tags.push(Tag { of, lacks_payload, weight });
                     entries.push(Incoming { entry, payload, origin: Origin::Peer(self.session) });
                 }
                 Err(_) => {
+                    self.backlog = self.backlog.saturating_sub(weight);
                     self.bad_signatures += 1;
                     self.refused.extend(root);
                 }
@@ -111,7 +130,6 @@ impl Inbox {
         }
         if !entries.is_empty() {
             self.last += 1;
-            self.backlog += entries.len();
             self.waiting.insert(BatchId(self.last), tags);
             self.verified.push_back((BatchId(self.last), entries));
         }
@@ -131,7 +149,7 @@ impl Inbox {
     /// The store has dealt with a batch: what there is to know of its entries, in their order.
     pub(super) fn confirmed(&mut self, batch: BatchId) -> Vec<Tag> {
         let tags = self.waiting.remove(&batch).unwrap_or_default();
-        self.backlog = self.backlog.saturating_sub(tags.len());
+        self.backlog = self.backlog.saturating_sub(tags.iter().map(|tag| tag.weight).sum());
         tags
     }
 }

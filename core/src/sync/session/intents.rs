@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Completion, IntentMode, Output, Session, SessionEvent};
 use crate::{
     IntentId,
-    sync::overlap::{InterestId, OverlapId},
-    willow::{Area, NamespaceId},
+    sync::overlap::{InterestId, OverlapId, Shared},
+    willow::{Area, Grouping, NamespaceId},
 };
 
 /// What is known of an interest.
@@ -28,9 +28,23 @@ struct Interest {
     awkward: bool,
 }
 
+/// A part of a namespace that both sides are interested in.
+#[derive(Clone, PartialEq, Debug)]
+struct Part {
+    namespace: NamespaceId,
+    area: Area,
+}
+
+impl Part {
+    fn includes(&self, other: &Self) -> bool {
+        self.namespace == other.namespace && self.area.includes_grouping(&other.area)
+    }
+}
+
 /// An overlap that an intent has.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Joined {
+    part: Part,
     /// The round of reconciliation that answers the intent.
     round: u64,
     /// Whether the intent was told that it is reconciled.
@@ -41,12 +55,26 @@ struct Joined {
 struct Intent {
     mode: IntentMode,
     overlaps: BTreeMap<OverlapId, Joined>,
-    /// Some overlap was reconciled; some was lost before.
-    reconciled_some: bool,
-    lost_some: bool,
+    /// What was reconciled in overlaps that have ended, and what was not.
+    reconciled: Vec<Part>,
+    lost: Vec<Part>,
     said_all: bool,
     said_nothing: bool,
     done: bool,
+}
+
+impl Intent {
+    /// Nothing was shared with the peer, ever.
+    fn has_nothing(&self) -> bool {
+        self.overlaps.is_empty() && self.reconciled.is_empty() && self.lost.is_empty()
+    }
+
+    /// Whether all that was ever shared is reconciled: what one overlap lost, another may have covered.
+    fn has_all(&self) -> bool {
+        let covered =
+            |lost: &Part| self.overlaps.values().map(|joined| &joined.part).chain(&self.reconciled).any(|part| part.includes(lost));
+        self.overlaps.values().all(|joined| joined.told) && self.lost.iter().all(covered)
+    }
 }
 
 /// All intents of a session.
@@ -64,8 +92,8 @@ impl Intents {
         let new = Intent {
             mode,
             overlaps: BTreeMap::new(),
-            reconciled_some: false,
-            lost_some: false,
+            reconciled: Vec::new(),
+            lost: Vec::new(),
             said_all: false,
             said_nothing: false,
             done: false,
@@ -131,12 +159,13 @@ impl Intents {
     }
 
     /// The intent has an overlap now; whether that is new to it.
-    pub(super) fn join(&mut self, intent: IntentId, overlap: OverlapId, round: impl FnOnce() -> u64) -> bool {
+    pub(super) fn join(&mut self, intent: IntentId, overlap: OverlapId, shared: &Shared, round: impl FnOnce() -> u64) -> bool {
         let Some(intent) = self.all.get_mut(&intent) else { return false };
         if intent.overlaps.contains_key(&overlap) {
             return false;
         }
-        intent.overlaps.insert(overlap, Joined { round: round(), told: false });
+        let part = Part { namespace: shared.namespace.clone(), area: shared.area.clone() };
+        intent.overlaps.insert(overlap, Joined { part, round: round(), told: false });
         (intent.said_all, intent.said_nothing) = (false, false);
         true
     }
@@ -144,8 +173,10 @@ impl Intents {
     /// An overlap has ended.
     pub(super) fn lost(&mut self, overlap: OverlapId) {
         for intent in self.all.values_mut() {
-            if intent.overlaps.remove(&overlap).is_some_and(|joined| !joined.told) {
-                intent.lost_some = true;
+            let Some(Joined { part, told, .. }) = intent.overlaps.remove(&overlap) else { continue };
+            let parts = if told { &mut intent.reconciled } else { &mut intent.lost };
+            if !parts.contains(&part) {
+                parts.push(part);
             }
         }
     }
@@ -194,15 +225,12 @@ impl Intents {
     fn completion(&self, id: IntentId) -> Completion {
         let Some(intent) = self.all.get(&id) else { return Completion::NothingInCommon };
         let mut interests = self.interests.values().filter(|interest| interest.intent == id);
-        if !intent.reconciled_some && intent.overlaps.is_empty() && !intent.lost_some {
+        if intent.has_nothing() {
             Completion::NothingInCommon
-        } else if intent.lost_some
-            || intent.overlaps.values().any(|joined| !joined.told)
-            || interests.any(|interest| interest.standing != Standing::Matched)
-        {
-            Completion::Partial
-        } else {
+        } else if intent.has_all() && interests.all(|interest| interest.standing == Standing::Matched) {
             Completion::Complete
+        } else {
+            Completion::Partial
         }
     }
 }
@@ -221,11 +249,8 @@ impl Session {
         let waiting = intent.overlaps.iter().filter(|(_, joined)| !joined.told).map(|(&overlap, joined)| (overlap, joined.round));
         for overlap in self.reconciled_overlaps(waiting) {
             let Some(scope) = self.commons.scope(overlap) else { continue };
-            if let Some(intent) = self.intents.all.get_mut(&id) {
-                intent.reconciled_some = true;
-                if let Some(joined) = intent.overlaps.get_mut(&overlap) {
-                    joined.told = true;
-                }
+            if let Some(joined) = self.intents.all.get_mut(&id).and_then(|intent| intent.overlaps.get_mut(&overlap)) {
+                joined.told = true;
             }
             let event = SessionEvent::Reconciled { namespace: scope.namespace.clone(), area: scope.area.clone() };
             self.outputs.push_back(Output::Event { intent: id, event });
@@ -239,7 +264,7 @@ impl Session {
         {
             return;
         }
-        let nothing = intent.overlaps.is_empty() && !intent.reconciled_some && !intent.lost_some;
+        let nothing = intent.has_nothing();
         let said = if nothing { intent.said_nothing } else { intent.said_all };
         if !said {
             self.tell_progress(true);

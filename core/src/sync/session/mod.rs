@@ -21,19 +21,18 @@ use super::{
     live::Live,
     overlap::{Overlap, OverlapConfig, OverlapId, OwnInterest},
     payloads::{FetchId, FetchUpdate, Payloads},
-    queue::{Control, ControlQueue, ReceiveWindow, SendWindow},
+    queue::{ControlQueue, ReceiveWindow, SendWindow},
     reconcile::{Reconciler, ReconcilerConfig},
 };
 use crate::{
     IntentId, Moment, Role,
     payload::{PayloadRequest, PayloadStatus},
     store::{Outcome, Store, StoredEntry},
-    sync::control::ControlMessage,
-    willow::{CapCache, Coordinatelike, FingerprintKey, Grouping, Keylike, NamespaceId, Namespaced, Path, SubspaceId},
+    willow::{CapCache, Coordinatelike, Entry, FingerprintKey, Grouping, Keylike, NamespaceId, Namespaced, Path, SubspaceId},
 };
 use commons::Commons;
 use ending::Ending;
-use inbox::Inbox;
+use inbox::{Inbox, Of};
 use intents::Intents;
 use transmit::Outgoing;
 
@@ -194,6 +193,12 @@ impl Session {
         }
     }
 
+    /// Whether an intent is here and not done.
+    #[must_use]
+    pub fn is_open(&self, intent: IntentId) -> bool {
+        self.intents.is_open(intent)
+    }
+
     /// Ends an intent. Nothing more is told about it, and what only it was interested in ends.
     pub fn close_intent(&mut self, intent: IntentId) {
         for interest in self.intents.remove(intent) {
@@ -208,18 +213,31 @@ impl Session {
         let mut outcomes = outcomes.iter();
         for tag in self.inbox.confirmed(batch) {
             let stored = matches!(outcomes.next(), Some(Outcome::Inserted { .. } | Outcome::AlreadyHere));
-            if let Some(root) = tag.root {
-                self.reconciler.confirmed(root, 1);
-            }
-            if let Some(entry) = tag.lacks_payload.filter(|_| stored)
-                && let Some(overlap) = self.commons.of_entry(&entry)
-                && let Some(held) = store.get(entry.namespace_id(), entry.subspace_id(), entry.path())
-                && held.timestamp() == entry.timestamp()
-            {
-                self.payloads.offered(overlap, held);
+            match tag.of {
+                Of::Root(root) => {
+                    if stored
+                        && tag.lacks_payload
+                        && let Some(overlap) = self.reconciler.overlap_of(root)
+                    {
+                        self.commons.lacks_payload(overlap);
+                    }
+                    self.reconciler.confirmed(root, 1);
+                }
+                Of::Forwarded(entry) if stored && tag.lacks_payload => self.offered(&entry, store),
+                Of::Forwarded(_) => {}
             }
         }
         self.acknowledge();
+    }
+
+    /// The peer has forwarded this entry without its payload.
+    fn offered(&mut self, entry: &Entry, store: &Store) {
+        if let Some(overlap) = self.commons.of_entry(entry)
+            && let Some(held) = store.get(entry.namespace_id(), entry.subspace_id(), entry.path())
+            && held.timestamp() == entry.timestamp()
+        {
+            self.payloads.offered(overlap, held);
+        }
     }
 
     /// The result of [`Output::ReadPayload`]: the bytes, or `None` if they are not there any more.
@@ -253,10 +271,10 @@ impl Session {
     }
 
     /// Whether the peer may read the entry that it asks for the payload of; the entry then. The handles and the place are checked before
-    /// anything is looked up.
+    /// anything is looked up, so that the answer about what the peer may not read does not depend on what is here.
     ///
     /// # Errors
-    /// The status to answer with.
+    /// The status to answer with: [`PayloadStatus::NotAuthorised`] by handles and place alone, else [`PayloadStatus::NotFound`].
     pub fn authorise_request(&self, request: &PayloadRequest, store: &Store) -> Result<StoredEntry, PayloadStatus> {
         let overlap = self.overlap.lookup(request.receiver, request.sender).ok_or(PayloadStatus::NotAuthorised)?;
         let shared = self.overlap.shared(overlap).ok_or(PayloadStatus::NotAuthorised)?;
@@ -266,12 +284,10 @@ impl Session {
         if !in_place {
             return Err(PayloadStatus::NotAuthorised);
         }
+        // What is at that place outside of the shared times, or with another payload, is none of the asker's business: as if nothing was there.
         let held = store.get(&request.namespace, &request.subspace, &request.path).ok_or(PayloadStatus::NotFound)?;
         let place = (request.subspace.clone(), request.path.clone(), held.timestamp());
-        if !shared.area.includes(&place) {
-            return Err(PayloadStatus::NotAuthorised);
-        }
-        if held.payload_digest() != request.digest || held.payload_length() != request.length {
+        if !shared.area.includes(&place) || held.payload_digest() != request.digest || held.payload_length() != request.length {
             return Err(PayloadStatus::NotFound);
         }
         Ok(held.stored().clone())
@@ -281,7 +297,7 @@ impl Session {
     pub fn probe(&mut self) {
         self.probes = self.probes.saturating_add(1);
         self.awaited_pong = Some(self.probes);
-        self.control.push(Control::Plain(ControlMessage::Ping { nonce: self.probes }));
+        self.control.ping(self.probes);
     }
 
     /// What is to be done or passed on, in order.
@@ -326,6 +342,9 @@ impl Session {
     /// When the session wants [`handle_timeout`](Self::handle_timeout), and why.
     #[must_use]
     pub fn next_deadline(&self) -> Option<(Moment, Reason)> {
+        if !self.failed && !self.ending.is_over() && self.payloads.has_to_look() {
+            return Some((self.now, Reason::Search));
+        }
         let due = self.told.stats != self.stats() && self.intents.any_open();
         due.then(|| (self.told.at.after_millis(PROGRESS_INTERVAL), Reason::Progress))
     }

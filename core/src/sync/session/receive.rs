@@ -12,7 +12,6 @@ use crate::{
         error::SyncError,
         frame::{Channel, frame_len},
         overlap::{Overlap, OverlapId},
-        queue::Control,
         reconcile::{Arrival, Scope},
     },
     willow::Entrylike,
@@ -151,7 +150,7 @@ impl Session {
         if !self.inbox.is_behind()
             && let Some(bytes) = self.receive_window.acknowledge()
         {
-            self.control.push(Control::Plain(ControlMessage::Consumed { bytes }));
+            self.control.consumed(bytes);
         }
     }
 }

@@ -400,17 +400,64 @@ fn own_capabilities_are_bounded_whatever_the_peer_allows() {
     let mut node = Node::new(Role::Betty, Limits::default(), all);
     node.add(&want('o', None, ""));
     let bind = bind_hash(&want('o', None, ""));
-    for round in 0..2 * state::MOST_HANDLES {
+    let limit = Limits::default().capability_handles;
+    for round in 0..2 * limit {
         node.take(bind.clone()).unwrap();
         node.take(free_hash(round)).unwrap();
         while node.send() {}
         if !node.crowded_out.is_empty() {
-            return assert_eq!(node.machine.state.own_capabilities.live(), state::MOST_HANDLES);
+            return assert_eq!(node.machine.state.own_capabilities.live(), limit);
         }
         node.sent.clear();
         node.wire.clear();
     }
     panic!("{} capabilities are kept that the peer never frees", node.machine.state.own_capabilities.live());
+}
+
+#[test]
+fn an_interest_bound_twice_at_a_time() {
+    let all = want('o', None, "");
+    let mut node = betty(std::slice::from_ref(&all), Limits::default());
+    let uninterested = Wire::Message(Channel::Overlap, [&[0][..], &interest::hash(&SECRET, &interest_of(&all))].concat());
+    node.take(uninterested.clone()).unwrap();
+    node.take(bind_hash(&all)).unwrap();
+    node.take(uninterested).unwrap();
+    assert_eq!(node.take(bind_hash(&all)), Err(SyncError::InterestRepeated));
+
+    let mut node = betty(std::slice::from_ref(&all), Limits::default());
+    node.take(bind_hash(&all)).unwrap();
+    // The capability that is shown in answer is named by no message yet.
+    node.take(free_hash(0)).unwrap();
+    node.take(bind_hash(&all)).unwrap();
+}
+
+#[test]
+fn more_announcements_of_one_interest_than_there_are_less_specific_ones() {
+    let limit = pairs::MOST_ANNOUNCEMENTS;
+    let wants: Vec<_> = (0..=limit).map(|i| want('o', None, format!("{i}").leak())).collect();
+    let mut node = betty(&wants, Limits::default());
+    node.take(bind_hash(&want('o', None, "a"))).unwrap();
+    for (receiver, want) in (0..limit).zip(&wants) {
+        node.control(&announce(0, receiver, want)).unwrap();
+    }
+    assert_eq!(node.control(&announce(0, limit, &wants[limit as usize])), Err(SyncError::TooManyAnnouncements { limit }));
+}
+
+#[test]
+fn a_peer_that_never_answers_announcements_is_left() {
+    let mut node = betty(&[want('o', None, "a")], Limits::default());
+    let bind = bind_hash(&want('o', None, ""));
+    for round in 0..100_000 {
+        // Each time the hash meets the interest, which is announced and counted as a mention of it.
+        let result = node.take(bind.clone()).and_then(|()| node.take(free_hash(round)));
+        if let Err(error) = result {
+            return assert_eq!(error, SyncError::MessagesUnread { limit: state::BACKLOG });
+        }
+        while node.send() {}
+        node.sent.clear();
+        node.wire.clear();
+    }
+    panic!("{} announcements are remembered", node.machine.state.announcements.len());
 }
 
 #[test]

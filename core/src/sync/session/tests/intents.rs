@@ -50,6 +50,119 @@ fn an_intent_that_joins_what_nothing_keeps_current_is_reconciled_again_on_either
 }
 
 #[test]
+fn an_intent_that_joins_while_another_round_is_due_waits_for_that_round() {
+    let world = World::new(48);
+    let mut pair = Pair::new(Setup::default());
+    pair.alfie().intent(1, &world, &[Area::full()], Mode::Once);
+    pair.betty().intent(2, &world, &[Area::full()], Mode::Live);
+    pair.run().unwrap();
+    for i in 0..100_u64 {
+        pair.betty().disk.put(world.entry(0, &format!("a/{i}"), 10, b"x"), b"x");
+    }
+    // As long as a part is being reconciled, no round of the whole can begin.
+    pair.alfie().intent(3, &world, &[world.area(None, "a")], Mode::Once);
+    while pair.alfie().story(3).is_empty() {
+        for i in 0..2 {
+            pair.outputs(i);
+            pair.write(i, 200);
+            pair.read(i, 200).unwrap();
+        }
+    }
+    pair.outputs(0);
+    pair.alfie().intent(4, &world, &[Area::full()], Mode::Live);
+    pair.outputs(0);
+    pair.alfie().intent(5, &world, &[Area::full()], Mode::Once);
+    pair.outputs(0);
+    assert_eq!(pair.alfie().disk.store.len(), 0);
+    assert_eq!(pair.alfie().story(5), ["overlap"], "what was reconciled once is not current");
+    pair.run().unwrap();
+    assert_eq!(pair.alfie().done.get(&IntentId(5)), Some(&Completion::Complete));
+    assert_eq!(pair.alfie().disk.store.len(), 100);
+}
+
+#[test]
+fn what_one_overlap_lost_another_may_have_covered() {
+    let world = World::new(51);
+    for covered in [true, false] {
+        let mut pair = Pair::new(Setup { transport: 1024, ..Setup::default() });
+        for i in 0..300_u64 {
+            pair.betty().disk.put(world.entry(0, &format!("a/b/{i}"), 10, b"x"), b"x");
+        }
+        let wider = if covered { world.area(None, "a") } else { world.area(None, "a/b/7") };
+        pair.alfie().intent(1, &world, &[Area::full()], Mode::Once);
+        pair.betty().intent(2, &world, &[wider], IntentMode::FollowPeer);
+        pair.betty().intent(3, &world, &[world.area(None, "a/b")], IntentMode::FollowPeer);
+        while pair.alfie().story(1) != ["overlap", "overlap"] {
+            for i in 0..2 {
+                pair.outputs(i);
+                pair.write(i, 100);
+                pair.read(i, 100).unwrap();
+            }
+        }
+        pair.betty().session.close_intent(IntentId(3));
+        pair.run().unwrap();
+        pair.assert_over();
+        let expected = if covered { Completion::Complete } else { Completion::Partial };
+        assert_eq!(pair.alfie().done.get(&IntentId(1)), Some(&expected));
+    }
+}
+
+#[test]
+fn a_session_is_as_eager_as_its_intents_at_any_time() {
+    let world = World::new(49);
+    let mut pair = Pair::new(Setup::default());
+    pair.betty().intent(2, &world, &[Area::full()], IntentMode::FollowPeer);
+    pair.alfie().intent(1, &world, &[world.area(None, "keep")], Mode::Live);
+    pair.run().unwrap();
+    for (round, entries) in [(1_u64, 2), (2, 4), (3, 6)] {
+        let put = |pair: &mut Pair, name: &str| {
+            pair.betty().disk.put(world.entry(0, &format!("part/{round}/{name}"), round, b"x"), b"x");
+            pair.run().unwrap();
+        };
+        put(&mut pair, "once");
+        assert_eq!(pair.alfie().disk.store.len(), entries - 2, "nobody asked for it");
+        pair.alfie().intent(10 * round, &world, &[world.area(None, "part")], Mode::Once);
+        pair.run().unwrap();
+        assert_eq!(pair.alfie().disk.store.len(), entries - 1);
+        pair.alfie().intent(10 * round + 1, &world, &[world.area(None, "part")], Mode::Live);
+        put(&mut pair, "live");
+        assert_eq!(pair.alfie().disk.store.len(), entries);
+        pair.alfie().session.close_intent(IntentId(10 * round + 1));
+        pair.run().unwrap();
+    }
+    assert!(!pair.alfie().finished());
+    pair.alfie().session.close_intent(IntentId(1));
+    pair.run().unwrap();
+    pair.assert_over();
+}
+
+#[test]
+fn interests_are_added_to_an_open_intent_and_to_no_other() {
+    let world = World::new(50);
+    let mut pair = Pair::new(Setup::default());
+    pair.betty().intent(2, &world, &[Area::full()], IntentMode::FollowPeer);
+    for at in ["a", "b"] {
+        pair.betty().disk.put(world.entry(0, at, 10, b"x"), b"x");
+    }
+    let alfie = pair.alfie();
+    alfie.intent(1, &world, &[world.area(None, "a")], Mode::Once);
+    assert!(alfie.session.is_open(IntentId(1)));
+    let more = vec![alfie.interest(&world, &world.area(None, "b"))];
+    alfie.session.add_interests(IntentId(1), more.clone());
+    alfie.intent(3, &world, &[world.area(None, "a")], Mode::Live);
+    pair.run().unwrap();
+    assert_eq!(pair.alfie().done.get(&IntentId(1)), Some(&Completion::Complete));
+    assert_eq!(pair.alfie().disk.store.len(), 2, "it was not done before the second was reconciled");
+    let alfie = pair.alfie();
+    assert!(!alfie.session.is_open(IntentId(1)) && !alfie.session.is_open(IntentId(9)) && alfie.session.is_open(IntentId(3)));
+    alfie.session.add_interests(IntentId(1), more.clone());
+    alfie.session.add_interests(IntentId(3), more);
+    pair.run().unwrap();
+    assert_eq!(pair.alfie().story(3), ["overlap", "reconciled", "reconciledAll", "overlap", "reconciled", "reconciledAll"]);
+    assert_eq!(pair.alfie().story(1).len(), 5, "nothing more is told about it");
+}
+
+#[test]
 fn a_live_intent_joins_a_once_session_and_keeps_it() {
     let world = World::new(43);
     let mut pair = Pair::new(Setup::default());

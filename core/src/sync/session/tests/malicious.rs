@@ -3,211 +3,18 @@
 use std::sync::Arc;
 
 use super::{
-    pair::{Random, SECRET, Setup, TAI, config, hello},
-    world::{Disk, World, payload},
+    pair::{Random, Setup, TAI},
+    trial::{ANSWER, NOW, Trial, alfie, announced, betty, forged},
+    world::{World, path_of, payload},
 };
 use crate::{
-    IntentId, Mode, Moment, Role,
-    store::Outcome,
+    Role,
     sync::{
-        Channel, ControlMessage, FrameReader, Output, Overlap, OverlapConfig, OverlapEvent, OwnInterest, Session, SyncError,
-        data::{
-            AnnounceFlags, CurrentEntry, Outgoing, RangeHead, RangeState, encode_announcement, encode_fingerprint, encode_live_entry,
-            encode_live_payload, encode_payload, encode_send_entry, encode_terminate,
-        },
-        frame::encode_frame,
-        overlap::InterestId,
+        Channel, ControlMessage, Output, Policy, SyncError,
+        data::{RangeHead, RangeState, encode_fingerprint, encode_live_payload},
     },
-    willow::{Area, CapCache, Fingerprint, Range3d, SignedEntry, SubspaceSecret, UnverifiedEntry, codec::ready},
+    willow::{Area, Fingerprint, PathRange, Range3d, SubspaceRange, TimeRange, UnverifiedEntry},
 };
-
-const NOW: Moment = Moment(0);
-
-/// An honest session, and a peer that found the overlap with it honestly.
-struct Trial {
-    victim: Session,
-    disk: Disk,
-    world: World,
-    area: Area,
-    attacker: Overlap,
-    frames: FrameReader,
-    cache: CapCache,
-    ranges: RangeState,
-    entries: CurrentEntry,
-    live: CurrentEntry,
-    /// What the victim said on Reconciliation and Data.
-    heard: Vec<(Channel, Vec<u8>)>,
-    failed: Option<SyncError>,
-}
-
-fn interest(world: &World, area: &Area, receiver: &SubspaceSecret) -> OwnInterest {
-    let capability = world.read(area, &receiver.corresponding_subspace_id());
-    OwnInterest { id: InterestId(0), capability, max_count: None, max_size: None, max_payload_power: 14 }
-}
-
-impl Trial {
-    /// The victim plays `role`; both are interested in `path`.
-    fn new(role: Role, path: &str, setup: Setup) -> Self {
-        let world = World::new(61);
-        let area = world.area(None, path);
-        let config = config(role, &setup);
-        let mut victim = Session::new(config.clone(), NOW);
-        victim.add_intent(IntentId(1), vec![interest(&world, &area, &hello(role, 1).1)], Mode::Live);
-        let mut attacker = Overlap::new(OverlapConfig {
-            role: role.other(),
-            session_secret: SECRET,
-            own_receiver: config.peer_hello.receiver,
-            peer_receiver: config.own_hello.receiver,
-            own_limits: config.peer_hello.limits,
-            peer_limits: config.own_hello.limits,
-        });
-        attacker.add(interest(&world, &area, &hello(role.other(), 1).1)).unwrap();
-        let mut trial = Self {
-            victim,
-            disk: Disk::default(),
-            world,
-            area,
-            attacker,
-            frames: FrameReader::default(),
-            cache: CapCache::new(),
-            ranges: RangeState::default(),
-            entries: CurrentEntry::default(),
-            live: CurrentEntry::default(),
-            heard: Vec::new(),
-            failed: None,
-        };
-        trial.find_overlap();
-        trial
-    }
-
-    fn find_overlap(&mut self) {
-        for _ in 0..10 {
-            while let Some((channel, message)) = self.attacker.poll_message() {
-                self.send(channel, &message).unwrap();
-            }
-            self.listen();
-        }
-        let matched = std::iter::from_fn(|| self.attacker.poll_event()).any(|event| matches!(event, OverlapEvent::Matched { .. }));
-        assert!(matched, "the attacker finds the overlap");
-    }
-
-    /// Lets the victim do and say what it can.
-    fn listen(&mut self) {
-        loop {
-            let mut idle = true;
-            while let Some(output) = self.victim.poll_output(NOW, &mut self.disk.store) {
-                idle = false;
-                match output {
-                    Output::Ingest { batch, entries } => {
-                        let plan = self.disk.store.plan(entries);
-                        let outcomes: Vec<Outcome> = ready(self.disk.store.commit(&self.disk.backend, plan)).unwrap().unwrap();
-                        self.victim.handle_ingested(batch, &outcomes, &self.disk.store);
-                    }
-                    Output::Failed(error) => self.failed = Some(error),
-                    _ => {}
-                }
-            }
-            while let Some(bytes) = self.victim.poll_transmit(NOW, &mut self.disk.store, usize::MAX) {
-                idle = false;
-                self.frames.push(&bytes);
-            }
-            if idle {
-                break;
-            }
-        }
-        while let Some((channel, message)) = self.frames.next().unwrap() {
-            match channel {
-                Channel::Overlap => self.attacker.handle_overlap(&message).unwrap(),
-                Channel::Capability => self.attacker.handle_capability(&message, &mut self.cache).unwrap(),
-                Channel::Control => {
-                    self.attacker.handle_control(&ControlMessage::decode(&message).unwrap()).unwrap();
-                }
-                Channel::Reconciliation | Channel::Data => self.heard.push((channel, message)),
-            }
-        }
-    }
-
-    fn send(&mut self, channel: Channel, message: &[u8]) -> Result<(), SyncError> {
-        let mut bytes = Vec::new();
-        encode_frame(&mut bytes, channel, message);
-        self.victim.handle_bytes(NOW, &bytes, &mut self.disk.store)
-    }
-
-    fn range(&self) -> Range3d {
-        Range3d::from(self.area.clone())
-    }
-
-    /// Starts a root, as Alfie.
-    fn start(&mut self) -> Result<(), SyncError> {
-        let range = self.range();
-        let head = RangeHead { root: 0, sender: 0, receiver: 0, answers: None, last: false };
-        self.fingerprint(head, &range, &range)
-    }
-
-    fn fingerprint(&mut self, head: RangeHead, range: &Range3d, base: &Range3d) -> Result<(), SyncError> {
-        let message = encode_fingerprint(&mut self.ranges, &head, range, base, &Fingerprint([7; 32]));
-        self.send(Channel::Reconciliation, &message)
-    }
-
-    fn announce(&mut self, head: RangeHead, range: &Range3d, want_response: bool) -> Result<(), SyncError> {
-        let flags = AnnounceFlags { is_empty: false, want_response, will_sort: true };
-        let message = encode_announcement(&mut self.ranges, &head, flags, range, &self.area.clone().into());
-        self.send(Channel::Data, &message)
-    }
-
-    /// Announces entries of the whole overlap, as Betty in answer to Alfie's start.
-    fn announced(role: Role, path: &str, setup: Setup) -> Self {
-        assert_eq!(role, Role::Alfie);
-        let mut trial = Self::new(role, path, setup);
-        assert!(matches!(trial.heard.first(), Some((Channel::Reconciliation, _))), "the victim has started");
-        let range = trial.range();
-        trial.announce(ANSWER, &range, true).unwrap();
-        trial
-    }
-
-    fn entry(&mut self, entry: &UnverifiedEntry, range: &Range3d) -> Result<(), SyncError> {
-        let out = Outgoing { entry: &entry.entry, capability: &entry.capability, signature: &entry.signature };
-        let message = encode_send_entry(&mut self.entries, range, 0, out);
-        self.send(Channel::Data, &message)
-    }
-
-    fn live(&mut self, entry: &UnverifiedEntry, payload_follows: bool) -> Result<(), SyncError> {
-        let out = Outgoing { entry: &entry.entry, capability: &entry.capability, signature: &entry.signature };
-        let message = encode_live_entry(&mut self.live, payload_follows, out);
-        self.send(Channel::Data, &message)
-    }
-
-    fn payload(&mut self, bytes: &[u8]) -> Result<(), SyncError> {
-        self.send(Channel::Data, &encode_payload(bytes))
-    }
-
-    fn terminate(&mut self, is_final: bool) -> Result<(), SyncError> {
-        self.send(Channel::Data, &encode_terminate(is_final))
-    }
-}
-
-/// Answers the victim's first range, as Betty.
-const ANSWER: RangeHead = RangeHead { root: 2, sender: 0, receiver: 0, answers: Some(0), last: true };
-
-fn alfie(path: &str) -> Trial {
-    Trial::new(Role::Alfie, path, Setup::default())
-}
-
-fn betty(path: &str) -> Trial {
-    Trial::new(Role::Betty, path, Setup::default())
-}
-
-fn announced() -> (Trial, Range3d) {
-    let trial = Trial::announced(Role::Alfie, "", Setup::default());
-    let range = trial.range();
-    (trial, range)
-}
-
-fn forged(entry: &SignedEntry) -> UnverifiedEntry {
-    let mut entry = UnverifiedEntry::clone(entry);
-    entry.signature[3] ^= 1;
-    entry
-}
 
 #[test]
 fn undecodable_messages() {
@@ -291,12 +98,50 @@ fn an_announcement_that_asks_is_answered_by_one_that_does_not() {
 }
 
 #[test]
-fn more_unanswered_ranges_than_allowed() {
-    let mut trial = Trial::new(Role::Betty, "", Setup { unanswered: [1024, 4], ..Setup::default() });
-    for _ in 0..4 {
-        trial.start().unwrap();
+fn parts_that_are_not_cut_as_ranges_are() {
+    let part = |from: &str, to: Option<&str>, times: TimeRange| {
+        Range3d::new(SubspaceRange::full(), PathRange::try_new(path_of(from), to.map(path_of)).unwrap(), times)
+    };
+    let all = TimeRange::full();
+    let more = RangeHead { last: false, ..ANSWER };
+    let base = Range3d::full();
+    for times in [TimeRange::new_open(5.into()), TimeRange::new_closed(0.into(), 5.into())] {
+        assert_eq!(alfie("").fingerprint(more, &part("", None, times), &base), Err(SyncError::RangeCut));
+        assert_eq!(alfie("").announce(ANSWER, &part("", None, times), true), Err(SyncError::RangeCut));
     }
-    assert_eq!(trial.start(), Err(SyncError::TooManyRanges { limit: 4 }));
+    for again in [part("b", Some("d"), all), part("a", Some("b"), all), part("", None, all)] {
+        for announces in [false, true] {
+            let mut trial = alfie("");
+            trial.fingerprint(more, &part("a", Some("b"), all), &base).unwrap();
+            trial.fingerprint(more, &part("b", Some("c"), all), &base).unwrap();
+            let sent = if announces { trial.announce(ANSWER, &again, false) } else { trial.fingerprint(ANSWER, &again, &base) };
+            assert_eq!(sent, Err(SyncError::RangeCut));
+        }
+    }
+    let user = World::new(61).user(0);
+    let below = SubspaceRange::try_new(SubspaceRange::full().start().clone(), Some(user.clone())).unwrap();
+    let above = SubspaceRange::try_new(user, None).unwrap();
+    let [below, above] = [below, above].map(|subspaces| Range3d::new(subspaces, base.paths().clone(), all));
+    let mut trial = alfie("");
+    trial.fingerprint(more, &below, &base).unwrap();
+    trial.fingerprint(ANSWER, &above, &base).unwrap();
+    let mut trial = alfie("");
+    trial.fingerprint(more, &above, &base).unwrap();
+    assert_eq!(trial.fingerprint(ANSWER, &below, &base), Err(SyncError::RangeCut));
+}
+
+#[test]
+fn more_unanswered_ranges_than_allowed() {
+    let mut trial = Trial::new(Role::Alfie, "", Setup { unanswered: [4, 1024], ..Setup::default() });
+    let mut parts = ["a", "b", "c", "d", "e", "f"].windows(2).map(|ends| {
+        let paths = PathRange::try_new(path_of(ends[0]), Some(path_of(ends[1]))).unwrap();
+        Range3d::new(SubspaceRange::full(), paths, TimeRange::full())
+    });
+    let mut send = || trial.fingerprint(RangeHead { last: false, ..ANSWER }, &parts.next().unwrap(), &Range3d::full());
+    for _ in 0..4 {
+        send().unwrap();
+    }
+    assert_eq!(send(), Err(SyncError::TooManyRanges { limit: 4 }));
 }
 
 #[test]
@@ -312,6 +157,7 @@ fn announcements_and_entries_out_of_turn() {
     trial.entry(&entry, &range).unwrap();
     assert_eq!(trial.entry(&trial.world.entry(0, "y", 1, b"x"), &range), Err(SyncError::PayloadUnterminated));
 
+    assert_eq!(alfie("").announce_as(ANSWER, &range, true, false), Err(SyncError::AnnouncementUnsorted));
     let (mut trial, range) = announced();
     trial.entry(&trial.world.entry(0, "y", 1, b"x"), &range).unwrap();
     trial.terminate(false).unwrap();
@@ -458,34 +304,20 @@ fn consumed_bytes_that_were_never_sent() {
 }
 
 #[test]
-fn a_peer_that_does_not_wait_while_the_store_is_behind() {
-    let mut trial = Trial::new(Role::Alfie, "", Setup::default());
-    let range = trial.range();
-    let flags = AnnounceFlags { is_empty: false, want_response: false, will_sort: false };
-    let message = encode_announcement(&mut trial.ranges, &ANSWER, flags, &range, &range);
-    trial.send(Channel::Data, &message).unwrap();
-    let entry = trial.world.entry(0, "x", 1, b"");
-    let mut sent = 0;
-    let error = loop {
-        let result = trial.entry(&entry, &range).and_then(|()| trial.terminate(false));
-        match result {
-            Ok(()) => sent += 1,
-            Err(error) => break error,
-        }
-        assert!(sent < 100_000, "memory would grow without bound");
-    };
-    assert_eq!(error, SyncError::WindowExceeded { limit: 128 * 1024 });
-}
-
-#[test]
 fn more_bytes_than_the_quota() {
-    let mut setup = Setup::default();
-    setup.policy.quota = Some(200);
-    let mut trial = Trial::announced(Role::Alfie, "", setup);
-    let range = trial.range();
-    let entry = trial.world.entry(0, "x", 1, b"");
-    let sent = trial.entry(&entry, &range).and_then(|()| trial.terminate(false)).and_then(|()| trial.payload(&[0; 100]));
-    assert_eq!(sent, Err(SyncError::QuotaExceeded { limit: 200 }));
+    assert_eq!(Policy::default().quota, None, "no bound unless one is asked for");
+    let entry = World::new(61).entry(0, "x", 1, b"");
+    let run = |quota| {
+        let mut setup = Setup::default();
+        setup.policy.quota = quota;
+        let mut trial = Trial::announced(Role::Alfie, "", setup);
+        let range = trial.range();
+        let sent = trial.entry(&entry, &range).and_then(|()| trial.terminate(true));
+        sent.map(|()| trial.victim.stats().reconciliation_received)
+    };
+    let bytes = run(None).unwrap();
+    assert_eq!(run(Some(bytes)), Ok(bytes));
+    assert_eq!(run(Some(bytes - 1)), Err(SyncError::QuotaExceeded { limit: bytes - 1 }));
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub(super) struct Side {
     pub(super) peer_finished: bool,
     pub(super) probed: bool,
     pub(super) fetches: u64,
+    /// How often the session wanted to go on looking for payloads.
+    pub(super) searched: u64,
     id: SessionId,
 }
 
@@ -112,6 +114,7 @@ impl Side {
             peer_finished: false,
             probed: false,
             fetches: 0,
+            searched: 0,
             id,
         }
     }
@@ -171,7 +174,15 @@ impl Pair {
     pub(super) fn outputs(&mut self, i: usize) -> bool {
         let side = &mut self.sides[i];
         let mut any = false;
-        while let Some(output) = side.session.poll_output(self.now, &mut side.disk.store) {
+        loop {
+            let Some(output) = side.session.poll_output(self.now, &mut side.disk.store) else {
+                if side.session.next_deadline().is_some_and(|(at, _)| at <= self.now) {
+                    side.session.handle_timeout(self.now);
+                    side.searched += 1;
+                    continue;
+                }
+                break;
+            };
             any = true;
             match output {
                 Output::Ingest { batch, entries } => side.tasks.push_back(Task::Ingest(batch, entries)),

@@ -9,7 +9,7 @@ use crate::{
     payload::{PayloadRequest, PayloadStatus, Slice},
     store::Origin,
     sync::{Completion, IntentMode},
-    willow::{Area, Entrylike, SignedEntry, codec::ready},
+    willow::{Area, Entrylike, SignedEntry, TimeRange, codec::ready},
 };
 
 fn request(entry: &SignedEntry, sender: u64, receiver: u64) -> PayloadRequest {
@@ -118,6 +118,17 @@ fn a_request_is_served_only_for_an_entry_that_the_asker_may_read() {
     // The same digest under an entry that the asker made up, and one that is not there.
     assert_eq!(ask(&pair, &request(&world.entry(0, "pub/other", 10, &bytes), 0, 0)), Err(PayloadStatus::NotFound));
     assert_eq!(ask(&pair, &request(&world.entry(0, "pub/file", 10, b"another"), 0, 0)), Err(PayloadStatus::NotFound));
+    // One that is there, but not in what is shared, is answered as if it was not there.
+    let mut pair = Pair::new(Setup::default());
+    let new = Area::new(None, path_of("pub"), TimeRange::new_open(20.into()));
+    pair.alfie().intent(1, &world, &[Area::full()], Mode::Live);
+    pair.betty().intent(2, &world, &[new], IntentMode::FollowPeer);
+    pair.run().unwrap();
+    pair.alfie().disk.put(shared.clone(), &bytes);
+    assert_eq!(ask(&pair, &request(&shared, 0, 0)), ask(&pair, &request(&world.entry(0, "pub/none", 10, &bytes), 0, 0)));
+    let current = world.entry(0, "pub/new", 20, &bytes);
+    pair.alfie().disk.put(current.clone(), &bytes);
+    assert!(ask(&pair, &request(&current, 0, 0)).is_ok());
     // Another namespace.
     assert_eq!(ask(&pair, &request(&World::new(135).entry(0, "pub/file", 10, &bytes), 0, 0)), Err(PayloadStatus::NotAuthorised));
 }

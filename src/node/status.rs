@@ -1,0 +1,137 @@
+//! The state of a node as a whole, for whoever watches it.
+
+use std::rc::Rc;
+
+use super::{
+    events::{Coalesce, EventSender},
+    inner::{Inner, listen, tell},
+    lifecycle,
+};
+use crate::net::HomeRelay;
+
+/// The state of a node.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct NodeStatus {
+    /// The home relay, through which others reach this node.
+    pub relay: RelayStatus,
+}
+
+/// How the home relay stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RelayStatus {
+    /// Whether it is connected.
+    pub state: RelayState,
+    /// Its URL; the first one that the node was opened with, until a home relay is chosen.
+    pub url: Option<String>,
+    /// Why it is not connected, for people: what the relay said when it denied this node, or how the last attempt failed.
+    pub reason: Option<String>,
+}
+
+/// Whether the home relay is connected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RelayState {
+    /// The node was opened without a relay.
+    #[default]
+    None,
+    /// It is not connected; attempts go on.
+    Connecting,
+    /// It is connected.
+    Connected,
+    /// It refuses this node. Attempts go on, in case it changes its mind.
+    Denied,
+}
+
+impl Coalesce for NodeStatus {
+    fn replaces(&self, _older: &Self) -> bool {
+        true
+    }
+
+    fn may_be_lost(&self) -> bool {
+        true
+    }
+}
+
+impl NodeStatus {
+    /// Of a node that begins with these relays.
+    pub(super) fn first(relays: &[String]) -> Self {
+        Self { relay: RelayStatus::of(&[], relays) }
+    }
+}
+
+impl RelayStatus {
+    fn of(homes: &[HomeRelay], configured: &[String]) -> Self {
+        let home = homes.iter().find(|home| home.connected).or_else(|| homes.iter().find(|home| home.denied.is_some()));
+        let Some(home) = home.or(homes.first()) else {
+            let state = if configured.is_empty() { RelayState::None } else { RelayState::Connecting };
+            return Self { state, url: configured.first().cloned(), reason: None };
+        };
+        let (state, reason) = match (home.connected, &home.denied) {
+            (true, _) => (RelayState::Connected, None),
+            (false, Some(denied)) => (RelayState::Denied, Some(denied.clone())),
+            (false, None) => (RelayState::Connecting, home.failure.clone()),
+        };
+        Self { state, url: Some(home.url.clone()), reason }
+    }
+}
+
+/// Lets someone watch, from now on.
+pub(super) fn watch(node: &Inner, watcher: EventSender<NodeStatus>) {
+    watcher.push(node.status.borrow().clone());
+    listen(&node.status_watchers, watcher);
+}
+
+/// Keeps track of the home relays until the endpoint is closed.
+pub(super) async fn watch_relays(node: Rc<Inner>) {
+    let mut last = None;
+    node.endpoint
+        .watch_relays(|homes| {
+            set_relay(&node, RelayStatus::of(&homes, &node.options.relays));
+            let urls: Vec<String> = homes.into_iter().filter(|home| home.connected).map(|home| home.url).collect();
+            node.shared.prefer_relays(&urls);
+            let connected = !urls.is_empty();
+            if last.replace(connected) != Some(connected) {
+                node.shared.online.send_replace(connected);
+                lifecycle::relay_changed(&node, connected);
+            }
+        })
+        .await;
+}
+
+fn set_relay(node: &Inner, relay: RelayStatus) {
+    if node.status.borrow().relay == relay {
+        return;
+    }
+    if relay.state == RelayState::Denied {
+        tracing::warn!("the relay denied access: {}", relay.reason.as_deref().unwrap_or_default());
+    }
+    node.status.borrow_mut().relay = relay;
+    let status = node.status.borrow().clone();
+    tell(&node.status_watchers, &status);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HomeRelay, RelayState, RelayStatus};
+
+    fn home(connected: bool, denied: Option<&str>) -> HomeRelay {
+        let text = |text: &str| text.to_owned();
+        HomeRelay { url: text("https://home/"), connected, denied: denied.map(text), failure: (!connected).then(|| text("closed")) }
+    }
+
+    #[test]
+    fn a_relay_that_is_connected_counts_first_and_one_that_denies_is_named() {
+        let configured = ["https://first/".to_owned()];
+        for (homes, relays, state, url, reason) in [
+            (vec![], &configured[..0], RelayState::None, None, None),
+            (vec![], &configured[..], RelayState::Connecting, Some("https://first/"), None),
+            (vec![home(false, None)], &configured[..], RelayState::Connecting, Some("https://home/"), Some("closed")),
+            (vec![home(true, None)], &configured[..], RelayState::Connected, Some("https://home/"), None),
+            (vec![home(false, None), home(false, Some("no"))], &configured[..], RelayState::Denied, Some("https://home/"), Some("no")),
+            (vec![home(false, Some("no")), home(true, None)], &configured[..], RelayState::Connected, Some("https://home/"), None),
+        ] {
+            let status = RelayStatus::of(&homes, relays);
+            assert_eq!((status.state, status.url.as_deref(), status.reason.as_deref()), (state, url, reason), "{homes:?}");
+        }
+    }
+}
