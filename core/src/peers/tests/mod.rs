@@ -7,6 +7,7 @@ mod codes;
 mod diagram;
 mod exhaustive;
 mod mistakes;
+mod network;
 mod random;
 mod reconnect;
 mod rules;

@@ -7,72 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::bench::machine;
 use super::diagram::{Change, changes, name, states};
+use super::network::{Conn, End, Message, Node, Session};
 use crate::peers::{peer::State, *};
 use crate::{Generation, IntentId, Mode, Moment, PeerId, SessionId};
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Message {
-    HelloOfAlfie(Generation),
-    HelloOfBetty(Generation),
-    Fin,
-    Bye,
-    Closed(CloseCode),
-}
-
-/// One end of a connection.
-#[derive(Clone, Debug, Default)]
-struct End {
-    open: bool,
-    /// On its way to this end.
-    queue: VecDeque<Message>,
-    sent_fin: bool,
-    got_fin: bool,
-    sent_bye: bool,
-    got_bye: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Conn {
-    dialer: usize,
-    acceptor: usize,
-    attempt: AttemptId,
-    hello: Generation,
-    established_at_dialer: bool,
-    /// Lost in silence: nothing that is sent from now on arrives.
-    dead: bool,
-    /// When the ends will notice that the other is gone.
-    idle_at: Moment,
-    ends: [End; 2],
-}
-
-impl Conn {
-    fn side(&self, node: usize) -> usize {
-        usize::from(self.dialer != node)
-    }
-
-    fn doomed(&self, side: usize) -> bool {
-        self.ends[side].open && (self.dead || !self.ends[1 - side].open) && self.ends[side].queue.is_empty()
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Session {
-    conn: usize,
-    once: BTreeSet<IntentId>,
-    complete: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) manager: Manager,
-    pub(super) reports: VecDeque<Input>,
-    sessions: BTreeMap<SessionId, Session>,
-    questions: BTreeSet<AttemptId>,
-    pub(super) modes: BTreeMap<IntentId, Mode>,
-    pub(super) settled: BTreeMap<IntentId, Outcome>,
-    pub(super) stopped: bool,
-    starts: u8,
-}
 
 /// What can happen next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
