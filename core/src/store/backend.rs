@@ -88,15 +88,18 @@ impl Batch {
     }
 }
 
-/// Where [`Backend::load`] goes on: a backend's own number, 0 to begin.
+/// Where [`Backend::load`] goes on: behind the entry of this id in the order of ids; at the first one by default.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub struct LoadCursor(pub u64);
+pub struct LoadCursor(pub Option<EntryId>);
 
 /// A part of what is stored.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Chunk {
     /// Entries, each with the number of payload bytes that are stored, at most some thousands of them.
     pub entries: Vec<(StoredEntry, u64)>,
+    /// The ids of entries whose rows do not say what was written, or whose authors' records do not. To be removed, and asked of peers
+    /// again.
+    pub damaged: Vec<EntryId>,
     /// Notes by name.
     pub notes: Vec<(String, Vec<u8>)>,
     /// The last change that was committed.

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, btree_map::Entry::Vacant},
+    ops::Bound,
 };
 
 use super::{
@@ -104,16 +105,17 @@ impl Backend for MemoryBackend {
     async fn load(&self, from: LoadCursor) -> Result<Chunk, StorageError> {
         let kept = self.kept.borrow();
         let kept = kept.open()?;
-        let skip = usize::try_from(from.0).unwrap_or(usize::MAX);
-        let entries = kept.entries.values().skip(skip).take(CHUNK);
-        let entries: Vec<_> = entries.map(|(entry, payload)| (entry.clone(), payload.len() as u64)).collect();
-        let seen = skip.saturating_add(entries.len());
+        let start = from.0.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = kept.entries.range((start, Bound::Unbounded));
+        let entries: Vec<_> = rest.by_ref().take(CHUNK).map(|(_, (entry, payload))| (entry.clone(), payload.len() as u64)).collect();
+        let last = entries.last().map(|(entry, _)| entry.id());
         let notes = kept.notes.iter().filter(|_| from == LoadCursor::default());
         Ok(Chunk {
             entries,
             notes: notes.map(|(name, value)| (name.clone(), value.clone())).collect(),
             progress: kept.progress,
-            next: (seen < kept.entries.len()).then_some(LoadCursor(seen as u64)),
+            damaged: Vec::new(),
+            next: rest.next().and(last).map(|last| LoadCursor(Some(last))),
         })
     }
 

@@ -29,6 +29,7 @@
 mod backend;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod disk;
 mod events;
 mod faulty;
 #[cfg(any(test, feature = "conformance"))]
@@ -52,6 +53,7 @@ use willow25::prelude::{Area, NamespaceId, WriteCapability};
 
 pub use crate::SessionId;
 pub use backend::{Backend, Batch, Change, Chunk, Durability, LoadCursor, StorageError, Usage};
+pub use disk::{AuthorId, Damaged, RowCodec};
 pub use events::{Forgotten, HISTORY, Lagged, Origin, ProgressId, StoreEvent, SubscriptionId};
 pub use faulty::{Fault, FaultyBackend};
 pub use key::{Bounds, Cursor};

@@ -26,16 +26,16 @@ impl Subspace {
 }
 
 /// What is stored of an entry.
-struct Row {
-    subspace: Arc<Subspace>,
-    key: Box<[u8]>,
-    timestamp: u64,
-    payload_length: u64,
-    payload_digest: [u8; 32],
-    id: EntryId,
-    capability: Arc<WriteCapability>,
-    signature: [u8; 64],
-    progress: ProgressId,
+pub(crate) struct Row {
+    pub(crate) subspace: Arc<Subspace>,
+    pub(crate) key: Box<[u8]>,
+    pub(crate) timestamp: u64,
+    pub(crate) payload_length: u64,
+    pub(crate) payload_digest: [u8; 32],
+    pub(crate) id: EntryId,
+    pub(crate) capability: Arc<WriteCapability>,
+    pub(crate) signature: [u8; 64],
+    pub(crate) progress: ProgressId,
 }
 
 /// An entry with its token, verified, as it is stored. Cheap to clone.
@@ -62,6 +62,11 @@ impl StoredEntry {
             signature: entry.signature,
             progress,
         }))
+    }
+
+    /// An entry that was stored before, from its row.
+    pub(crate) fn kept(row: Row) -> Self {
+        Self(Arc::new(row))
     }
 
     /// Its namespace.
