@@ -1,0 +1,110 @@
+//! Where a node keeps its data: in memory, or durably in IndexedDB (browser) or redb (natively), behind the core's trait.
+//!
+//! The two durable ones have the same name and the same calls. It must not know nodes, sessions or connections.
+
+use std::time::Duration;
+
+use osier_core::{
+    store::{Backend, Batch, Chunk, LoadCursor, MemoryBackend, StorageError, Usage},
+    willow::EntryId,
+};
+
+#[cfg(not(target_arch = "wasm32"))]
+mod redb;
+#[cfg(not(target_arch = "wasm32"))]
+use redb as face;
+
+#[cfg(target_arch = "wasm32")]
+mod indexed_db;
+#[cfg(target_arch = "wasm32")]
+use indexed_db as face;
+
+pub use face::Durable;
+
+/// The layout of stored data that this code writes, and the newest that it reads.
+pub const SCHEMA: u32 = 1;
+
+/// What to do when the storage is open already, in another tab or process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lock {
+    /// Wait until it is let go, at most so long.
+    Wait(Duration),
+    /// Give up at once.
+    Fail,
+    /// Take it away from its owner, who can write no more.
+    Steal,
+}
+
+impl Default for Lock {
+    fn default() -> Self {
+        Self::Wait(Duration::from_secs(15))
+    }
+}
+
+/// Why storage could not be opened. Nothing was changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Somebody else has it open and keeps it.
+    #[error("the storage is open elsewhere")]
+    AlreadyOpen,
+    /// A newer Osier wrote it.
+    #[error("the storage has version {found}, this code knows versions up to {SCHEMA}")]
+    NewerVersion {
+        /// The version it has.
+        found: u32,
+    },
+    /// There is no durable storage here: a private window, a missing permission, a path that is no directory.
+    #[error("there is no durable storage here: {reason}")]
+    Unavailable {
+        /// What is known.
+        reason: String,
+    },
+    /// It failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// The storage of one node.
+pub enum Disk {
+    /// It lives as long as the node.
+    Memory(MemoryBackend),
+    /// It lasts.
+    Durable(Durable),
+}
+
+impl Backend for Disk {
+    async fn load(&self, from: LoadCursor) -> Result<Chunk, StorageError> {
+        match self {
+            Self::Memory(memory) => memory.load(from).await,
+            Self::Durable(durable) => durable.load(from).await,
+        }
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StorageError> {
+        match self {
+            Self::Memory(memory) => memory.commit(batch).await,
+            Self::Durable(durable) => durable.commit(batch).await,
+        }
+    }
+
+    async fn read_payload(&self, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, StorageError> {
+        match self {
+            Self::Memory(memory) => memory.read_payload(id, offset, len).await,
+            Self::Durable(durable) => durable.read_payload(id, offset, len).await,
+        }
+    }
+
+    async fn usage(&self) -> Result<Usage, StorageError> {
+        match self {
+            Self::Memory(memory) => memory.usage().await,
+            Self::Durable(durable) => durable.usage().await,
+        }
+    }
+
+    async fn close(&self) -> Result<(), StorageError> {
+        match self {
+            Self::Memory(memory) => memory.close().await,
+            Self::Durable(durable) => durable.close().await,
+        }
+    }
+}
