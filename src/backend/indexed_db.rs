@@ -19,6 +19,11 @@ impl Durable {
     pub async fn open(_place: &str, _lock: Lock) -> Result<Self, OpenError> {
         Err(OpenError::AlreadyOpen)
     }
+
+    /// Resolves with the reason once the storage was taken away.
+    pub async fn on_lost(&self) -> String {
+        std::future::pending().await
+    }
 }
 
 impl Backend for Durable {

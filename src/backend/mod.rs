@@ -72,6 +72,22 @@ pub enum Disk {
     Durable(Durable),
 }
 
+impl Disk {
+    /// Whether it lasts longer than the node.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        matches!(self, Self::Durable(_))
+    }
+
+    /// Resolves with the reason once the storage was taken away; never in memory.
+    pub async fn on_lost(&self) -> String {
+        match self {
+            Self::Memory(_) => std::future::pending().await,
+            Self::Durable(durable) => durable.on_lost().await,
+        }
+    }
+}
+
 impl Backend for Disk {
     async fn load(&self, from: LoadCursor) -> Result<Chunk, StorageError> {
         match self {

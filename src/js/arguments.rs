@@ -238,7 +238,7 @@ pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
     }
     let mut options = NodeOptions {
         relays: fields.get("relays")?.unwrap_or_default(),
-        secret_key: fields.with("secretKey", secret_key)?.flatten(),
+        secret_key: fields.with("secretKey", secret_key)?.unwrap_or_default(),
         reconnect: fields.with("reconnect", reconnect_policy)?.unwrap_or_default(),
         ..NodeOptions::default()
     };
@@ -262,12 +262,12 @@ pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
     Ok(options)
 }
 
-fn secret_key(value: &JsValue, argument: &'static str) -> Result<Option<[u8; 32]>, Error> {
+fn secret_key(value: &JsValue, argument: &'static str) -> Result<SecretKey, Error> {
     if value.as_string().as_deref() == Some("ephemeral") {
-        return Ok(None);
+        return Ok(SecretKey::Ephemeral);
     }
     let expected = || Error::invalid_argument(argument, "expected 32 bytes or \"ephemeral\"");
-    bytes(value, argument).map_err(|_| expected())?.try_into().map(Some).map_err(|_| expected())
+    bytes(value, argument).map_err(|_| expected())?.try_into().map(SecretKey::Given).map_err(|_| expected())
 }
 
 /// What `WillowNode.sync` takes and an accept handler answers, but for the signal. Their default modes differ.
