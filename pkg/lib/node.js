@@ -48,9 +48,14 @@ export class WillowNode {
       const accept = acceptHandler(own.accept);
       throwIfAborted(own.signal);
       await abortable(own.signal, load(own.wasm));
-      const opening = RawNode.open(rest, accept);
-      const raw = await abortable(own.signal, opening, () => opening.then((late) => late.shutdown(), () => {}));
-      return new WillowNode(raw);
+      let abandon;
+      const abandoned = new Promise((resolve) => (abandon = resolve));
+      const opening = RawNode.open(rest, accept, abandoned);
+      const letGo = () => {
+        abandon();
+        opening.then((late) => late.shutdown(), () => {});
+      };
+      return new WillowNode(await abortable(own.signal, opening, letGo));
     });
   }
 

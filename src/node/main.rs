@@ -19,11 +19,17 @@ use crate::{
 };
 
 /// Opens a node, says so, and runs it to its end.
-pub(super) async fn run(options: NodeOptions, jobs: mpsc::UnboundedReceiver<Job>, ready: oneshot::Sender<Result<Arc<Shared>, Error>>) {
+pub(super) async fn run(options: NodeOptions, jobs: mpsc::UnboundedReceiver<Job>, mut ready: oneshot::Sender<Result<Arc<Shared>, Error>>) {
     let (inputs, queue) = mpsc::unbounded_channel();
-    match open(options, inputs).await {
+    let opened = tokio::select! {
+        biased;
+        opened = open(options, inputs) => opened,
+        // Whoever opens it has given up: storage and locks are let go.
+        () = ready.closed() => return,
+    };
+    match opened {
         Ok(node) => {
-            // Whoever opened it may have given up; then no handle is left, and the driver shuts down.
+            // Whoever opened it may have given up just now; then no handle is left, and the driver shuts down.
             let _ = ready.send(Ok(node.shared.clone()));
             Driver::new(node, jobs, queue).run().await;
         }
