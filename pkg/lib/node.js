@@ -1,6 +1,7 @@
 import { RawNode } from "../generated/osier.js";
 import { abortable, checkSignal, throwIfAborted } from "./abort.js";
 import { acceptHandler } from "./accept.js";
+import { breathe } from "./breathe.js";
 import { WillowError, guarded, invalid } from "./error.js";
 import { IncomingSession } from "./incoming.js";
 import { Intent } from "./intent.js";
@@ -133,7 +134,11 @@ export class WillowNode {
       const [own, rest] = split(options, "options", "payload", "signal");
       throwIfAborted(own.signal);
       const bytes = bytesOf(own.payload);
-      if (bytes !== undefined) return this.#raw.set(namespace, rest, bytes);
+      if (bytes !== undefined) {
+        const written = await this.#raw.set(namespace, rest, bytes);
+        await breathe();
+        return written;
+      }
       return writePayload(await this.#raw.writer(namespace, rest), own.payload, own.signal);
     });
   }
