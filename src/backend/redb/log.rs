@@ -13,6 +13,7 @@
 //! and that changes with each recovery: neither what an earlier use has left in the file nor what a peer has put into a payload is ever
 //! taken for a record. The first record that does not hold ends the log.
 
+use osier_core::store::StorageError;
 use redb::StorageBackend;
 
 use super::{
@@ -57,7 +58,7 @@ impl Record {
         self.0.extend(bytes);
     }
 
-    fn complete(mut self, key: &Key, number: u64) -> Option<Vec<u8>> {
+    pub(super) fn complete(mut self, key: &Key, number: u64) -> Option<Vec<u8>> {
         let (head, changes) = self.0.split_at_mut_checked(HEAD)?;
         head[..LENGTH].copy_from_slice(&u32::try_from(changes.len()).ok()?.to_be_bytes());
         head[LENGTH..LENGTH + NUMBER].copy_from_slice(&number.to_be_bytes());
@@ -125,8 +126,11 @@ impl Log {
         let Some(bytes) = record.complete(&self.key, self.last + 1).filter(|bytes| end + bytes.len() as u64 <= self.limit) else {
             return Ok(None);
         };
-        // What was written of it before this failed holds no check.
-        self.file.write(end, &bytes).map_err(|error| Failed::Refused(of_io(&error)))?;
+        self.file.write(end, &bytes).map_err(|error| match of_io(&error) {
+            // What was written of it holds no check, and the next one goes to its place.
+            StorageError::Full => Failed::Refused(StorageError::Full),
+            error => Failed::Broken(error),
+        })?;
         Ok(Some(bytes.len() as u64))
     }
 
