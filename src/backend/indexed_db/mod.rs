@@ -39,6 +39,7 @@ use self::{
     database::{META, STATE, bytes, get, reading},
     failure::Failure,
     holding::{Holding, Standing, TAKEN_OVER},
+    load::Ahead,
     secrets::SECRET,
     state::State,
 };
@@ -55,6 +56,8 @@ const LETTING_GO: Duration = Duration::from_secs(1);
 /// Durable storage.
 pub struct Durable {
     holding: Rc<Holding>,
+    /// The next part to load, which is read while the caller works on the one before.
+    ahead: RefCell<Option<Ahead>>,
     owner: RefCell<Option<OwnerLock>>,
     _thefts: Task,
 }
@@ -81,7 +84,7 @@ impl Durable {
                 holding.lose(TAKEN_OVER);
             }
         });
-        Ok(Self { holding, owner: RefCell::new(Some(owner)), _thefts: thefts })
+        Ok(Self { holding, ahead: RefCell::default(), owner: RefCell::new(Some(owner)), _thefts: thefts })
     }
 
     /// Deletes the database of this name, if there is one.
@@ -131,7 +134,10 @@ fn lock_name(place: &str) -> String {
 
 impl Backend for Durable {
     async fn load(&self, from: LoadCursor) -> Result<Chunk, StorageError> {
-        let mut part = self.holding.run(async |database: &Database| load::load(database, &self.holding.codec, from).await).await?;
+        self.holding.check()?;
+        let ahead = self.ahead.take().and_then(|ahead| ahead.of(from));
+        let mut part = ahead.unwrap_or_else(|| Ahead::start(&self.holding, from)).finish().await?;
+        *self.ahead.borrow_mut() = part.chunk.next.map(|next| Ahead::start(&self.holding, next));
         for (name, sealed) in part.secrets {
             let secret = secrets::open(self.holding.wrapping.as_ref(), &name, &sealed).await?;
             part.chunk.notes.push((name, secret));
@@ -141,6 +147,7 @@ impl Backend for Durable {
 
     async fn commit(&self, batch: Batch) -> Result<(), StorageError> {
         self.holding.check()?;
+        self.ahead.take();
         let sealed = self.seal(&batch).await?;
         let write = Write { batch: &batch, sealed, codec: &self.holding.codec, epoch: self.holding.epoch };
         let commit = async |database: &Database| match write.commit(database, false).await {
@@ -166,6 +173,7 @@ impl Backend for Durable {
     }
 
     async fn close(&self) -> Result<(), StorageError> {
+        self.ahead.take();
         self.holding.close();
         let owner = self.owner.take();
         if let Some(owner) = owner {
