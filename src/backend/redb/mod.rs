@@ -92,6 +92,11 @@ impl Durable {
         self.write(Writer::compact).await
     }
 
+    /// Resolves with the reason once the storage was taken away. Natively nobody can do that, and a disk that fails shows where it is used.
+    pub async fn on_lost(&self) -> String {
+        std::future::pending().await
+    }
+
     /// Does something on a thread for blocking, one after the other.
     async fn write<T: Send + 'static>(
         &self,
