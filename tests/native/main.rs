@@ -14,4 +14,5 @@ mod mistakes;
 mod reconnect;
 mod relay_status;
 mod spaces;
+mod storage;
 mod sync;
