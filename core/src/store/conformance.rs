@@ -45,7 +45,7 @@ fn entries(count: usize) -> Vec<(StoredEntry, Vec<u8>)> {
 }
 
 fn batch(changes: Vec<Change>, progress: u64) -> Batch {
-    Batch { changes, progress: ProgressId(progress), durability: Durability::Strict }
+    Batch { changes, progress: ProgressId(progress), history: None, durability: Durability::Strict }
 }
 
 fn bytes(id: EntryId, offset: u64, bytes: &[u8]) -> Change {
