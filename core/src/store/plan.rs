@@ -76,10 +76,24 @@ pub enum Outcome {
 
 /// One numbered change that [`Store::apply`] makes.
 pub(crate) enum Step {
-    Prune { entry: StoredEntry, by: EntryId, origin: Origin },
-    Insert { held: Held, origin: Origin },
-    Extend { entry: StoredEntry, available: u64, origin: Origin },
-    Forget { what: Box<Forgotten>, entries: Vec<StoredEntry> },
+    Prune {
+        entry: StoredEntry,
+        by: EntryId,
+        origin: Origin,
+    },
+    Insert {
+        held: Held,
+        origin: Origin,
+    },
+    Extend {
+        entry: StoredEntry,
+        available: u64,
+        origin: Origin,
+    },
+    Forget {
+        what: Box<Forgotten>,
+        entries: Vec<StoredEntry>,
+    },
     /// What was on the disk is gone, and nobody can tell what it was.
     Lose,
 }
