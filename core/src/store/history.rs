@@ -99,9 +99,9 @@ impl Kept {
         (self.is_kept && self.opened > HistoryKey::default()).then(|| HistoryReader::new(self.opened))
     }
 
-    /// The records of earlier runs have been read; whether they had not been before.
-    pub(crate) fn read(&mut self) -> bool {
-        std::mem::take(&mut self.opened) > HistoryKey::default()
+    /// The records of earlier runs have been read.
+    pub(crate) fn read(&mut self) {
+        self.opened = HistoryKey::default();
     }
 }
 
@@ -261,8 +261,8 @@ impl HistoryReader {
 
     fn take(&mut self, bytes: &[u8]) {
         let Ok(mut record) = decode(bytes, &mut self.authors) else {
+            // The next record does not continue the one before this.
             self.damaged += 1;
-            self.run = None;
             return;
         };
         match &mut self.run {

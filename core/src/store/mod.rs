@@ -205,8 +205,8 @@ impl Store {
 
     /// Takes over the history of earlier runs, as far as it goes. From then on it is not read again.
     pub fn restore_history(&mut self, reader: HistoryReader) {
-        let Some(opened) = self.events.continues().filter(|_| self.kept.read()) else { return };
-        let Some((since, mut events)) = reader.until(opened) else { return };
+        self.kept.read();
+        let Some((since, mut events)) = self.events.continues().and_then(|opened| reader.until(opened)) else { return };
         for event in &mut events {
             if let StoreEvent::Inserted { entry, .. } | StoreEvent::Pruned { entry, .. } | StoreEvent::Payload { entry, .. } = event {
                 self.share(entry);

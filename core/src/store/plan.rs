@@ -392,7 +392,6 @@ impl Store {
         if !damaged.is_empty() {
             damaged.iter().for_each(|id| planning.put(Change::Remove(*id)));
             planning.step(Step::Lose);
-            planning.durable_for(Origin::Local);
         }
         planning.finish(Vec::new())
     }
