@@ -311,6 +311,23 @@ export interface RelayStatus {
   reason: string | null;
 }
 
+export interface StorageInfo {
+  /** Whether data lasts longer than the node. */
+  durable: boolean;
+  /** As in `StorageStatus`. */
+  state: StorageStatus["state"];
+  reason: string | null;
+  entries: number;
+  /** Bytes of all payloads here. */
+  payloadBytes: number;
+  /** Bytes that everything of this origin takes, where the browser tells. */
+  usage: number | null;
+  /** Bytes that it may grow to, where the browser tells. */
+  quota: number | null;
+  /** Whether the browser has promised not to delete it to make room for others. */
+  persisted: boolean;
+}
+
 /** What a page knows of itself and a worker has to be told. Omitted fields say nothing. */
 export interface PageState {
   visible?: boolean;
@@ -402,6 +419,13 @@ export class WillowNode implements AsyncDisposable {
   watchPeers(signal?: AbortSignal): AsyncIterableIterator<PeerEvent>;
   /** Begins with the state of now; of changes in quick succession only the last is seen. */
   watchStatus(signal?: AbortSignal): AsyncIterableIterator<NodeStatus>;
+  /** How much is stored, and where. */
+  storage(): Promise<StorageInfo>;
+  /**
+   * Asks the browser not to delete what is stored here to make room for others. Whether it promises that: it may ask the person, decide by itself,
+   * or (in a worker, where it cannot be asked) say no.
+   */
+  requestPersistence(): Promise<boolean>;
   /**
    * Says what the node cannot see for itself. A node in a page listens to the page's events by itself while it is open (and shuts down when
    * the page goes away for good); one in a worker has to be told by a page. Throws `invalidArgument`, and `shuttingDown` after `shutdown`.

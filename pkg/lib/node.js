@@ -88,6 +88,14 @@ export class WillowNode {
     return this.#follow(() => [this.#raw.watchStatus(), checkSignal(signal)]);
   }
 
+  storage() {
+    return guarded(() => this.#raw.storage());
+  }
+
+  requestPersistence() {
+    return guarded(() => this.#raw.requestPersistence());
+  }
+
   notify(state) {
     if (this.#over) throw new WillowError("shuttingDown", "the node is shutting down");
     try {

@@ -2,8 +2,6 @@
 //!
 //! The two durable ones have the same name and the same calls. It must not know nodes, sessions or connections.
 
-use std::time::Duration;
-
 use osier_core::{
     store::{Backend, Batch, Chunk, LoadCursor, MemoryBackend, StorageError, Usage},
     willow::EntryId,
@@ -19,27 +17,11 @@ mod indexed_db;
 #[cfg(target_arch = "wasm32")]
 use indexed_db as face;
 
+pub use crate::platform::lock::Lock;
 pub use face::Durable;
 
 /// The layout of stored data that this code writes, and the newest that it reads.
 pub const SCHEMA: u32 = 1;
-
-/// What to do when the storage is open already, in another tab or process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Lock {
-    /// Wait until it is let go, at most so long.
-    Wait(Duration),
-    /// Give up at once.
-    Fail,
-    /// Take it away from its owner, who can write no more.
-    Steal,
-}
-
-impl Default for Lock {
-    fn default() -> Self {
-        Self::Wait(Duration::from_secs(15))
-    }
-}
 
 /// Why storage could not be opened. Nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

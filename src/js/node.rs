@@ -79,6 +79,19 @@ impl RawNode {
         promise(async move { node.online().await.map(|()| JsValue::UNDEFINED) })
     }
 
+    /// How much is stored, and where.
+    pub fn storage(&self) -> Promise {
+        let node = self.node.clone();
+        promise(async move { Ok(node.storage().await?.to_js()) })
+    }
+
+    /// Asks the browser not to delete what is stored.
+    #[wasm_bindgen(js_name = requestPersistence)]
+    pub fn request_persistence(&self) -> Promise {
+        let node = self.node.clone();
+        promise(async move { node.request_persistence().await })
+    }
+
     /// Every peer that something is going on with.
     pub fn peers(&self) -> Promise {
         let node = self.node.clone();

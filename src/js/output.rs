@@ -9,8 +9,8 @@ use wasm_bindgen::JsValue;
 use super::error;
 use crate::node::{
     Access, Area, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, FetchProgress, Grant, ImportedSecret, Joined, NamespaceInfo,
-    NamespaceKind, NodeStatus, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, RelayState, Retry, SessionEvent, SetOutcome, StorageState,
-    StoreEvent,
+    NamespaceKind, NodeStatus, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, RelayState, Retry, SessionEvent, SetOutcome,
+    StorageInfo, StorageState, StoreEvent,
 };
 
 /// Something that JavaScript sees as plain data.
@@ -360,6 +360,34 @@ impl ToJs for NodeStatus {
         let (state, reason) = storage_state(&self.storage.state);
         let storage = Storage { durable: self.storage.durable, state, reason, damaged: number(self.storage.damaged) };
         plain(&Out { relay, storage })
+    }
+}
+
+impl ToJs for StorageInfo {
+    fn to_js(&self) -> JsValue {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Out<'a> {
+            durable: bool,
+            state: &'static str,
+            reason: Option<&'a str>,
+            entries: f64,
+            payload_bytes: f64,
+            usage: Option<f64>,
+            quota: Option<f64>,
+            persisted: bool,
+        }
+        let (state, reason) = storage_state(&self.state);
+        plain(&Out {
+            durable: self.durable,
+            state,
+            reason,
+            entries: number(self.entries),
+            payload_bytes: number(self.payload_bytes),
+            usage: self.usage.map(number),
+            quota: self.quota.map(number),
+            persisted: self.persisted,
+        })
     }
 }
 

@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use super::{
+    Error, StorageInfo,
     events::{Coalesce, EventSender},
     inner::{Inner, listen, tell},
     lifecycle,
     storage::{Storage, StorageState},
 };
-use crate::net::HomeRelay;
+use crate::{net::HomeRelay, platform};
 
 /// The state of a node.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -132,6 +133,22 @@ pub(super) async fn watch_storage(node: Rc<Inner>) {
         let status = node.status.borrow().clone();
         tell(&node.status_watchers, &status);
     }
+}
+
+/// How much is stored, and where.
+pub(super) async fn storage(node: &Inner) -> Result<StorageInfo, Error> {
+    let usage = node.storage.usage().await?;
+    let estimate = platform::storage_estimate().await;
+    let durable = node.storage.backend().is_durable();
+    Ok(StorageInfo {
+        durable,
+        state: node.storage.state().borrow().clone(),
+        entries: usage.entries,
+        payload_bytes: usage.payload_bytes,
+        usage: estimate.map(|estimate| estimate.usage),
+        quota: estimate.map(|estimate| estimate.quota),
+        persisted: durable && platform::persisted().await,
+    })
 }
 
 fn set_relay(node: &Inner, relay: RelayStatus) {

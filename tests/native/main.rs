@@ -9,6 +9,7 @@ mod failures;
 mod harness;
 mod hostile;
 mod intents;
+mod lasting;
 mod mistakes;
 mod reconnect;
 mod relay_status;

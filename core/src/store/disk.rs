@@ -105,6 +105,12 @@ impl RowCodec {
         }
     }
 
+    /// The record of an author is not kept any more, because no row names it.
+    pub fn forget(&mut self, author: &AuthorId) {
+        self.authors.remove(author);
+        self.last = self.last.filter(|last| last != author);
+    }
+
     /// Takes over the record of an author.
     ///
     /// # Errors
