@@ -13,5 +13,6 @@ mod lasting;
 mod mistakes;
 mod reconnect;
 mod relay_status;
+mod resume;
 mod spaces;
 mod sync;
