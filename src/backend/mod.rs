@@ -3,7 +3,7 @@
 //! The two durable ones have the same name and the same calls. It must not know nodes, sessions or connections.
 
 use osier_core::{
-    store::{Backend, Batch, Chunk, LoadCursor, MemoryBackend, StorageError, Usage},
+    store::{Backend, Batch, Chunk, HistoryKey, LoadCursor, MemoryBackend, StorageError, Usage},
     willow::EntryId,
 };
 
@@ -89,6 +89,13 @@ impl Backend for Disk {
         match self {
             Self::Memory(memory) => memory.read_payload(id, offset, len).await,
             Self::Durable(durable) => durable.read_payload(id, offset, len).await,
+        }
+    }
+
+    async fn history(&self, after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError> {
+        match self {
+            Self::Memory(memory) => memory.history(after).await,
+            Self::Durable(durable) => durable.history(after).await,
         }
     }
 

@@ -44,7 +44,7 @@ pub fn entry(seed: u8) -> StoredEntry {
 }
 
 pub fn batch(changes: Vec<Change>) -> Batch {
-    Batch { changes, progress: ProgressId(1), durability: Durability::Relaxed }
+    Batch { changes, progress: ProgressId(1), ..Batch::default() }
 }
 
 pub fn put(entry: &StoredEntry) -> Batch {

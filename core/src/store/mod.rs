@@ -8,7 +8,8 @@
 //! | `query`, `summary`, `split` | what is asked of it |
 //! | `plan` | Willow's join: what would change |
 //! | `events` | what has changed, numbered; subscriptions |
-//! | `backend` | the seam to durable storage; `memory`, `faulty`, `conformance` |
+//! | `history` | the same on the disk, for subscriptions that resume after a restart |
+//! | `backend` | the seam to durable storage; `memory`, `faulty`, `conformance`; `disk`, how durable ones keep rows |
 //!
 //! A change is planned, committed by a backend, and applied:
 //!
@@ -34,6 +35,7 @@ mod events;
 mod faulty;
 #[cfg(any(test, feature = "conformance"))]
 mod fixture;
+mod history;
 mod index;
 mod key;
 mod memory;
@@ -52,10 +54,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use willow25::prelude::{Area, NamespaceId, WriteCapability};
 
 pub use crate::SessionId;
-pub use backend::{Backend, Batch, Change, Chunk, Durability, LoadCursor, StorageError, Usage};
+pub use backend::{Backend, Batch, Change, Chunk, Durability, HistoryKey, HistoryRecord, LoadCursor, StorageError, Usage};
 pub use disk::{AuthorId, Damaged, RowCodec};
 pub use events::{Forgotten, HISTORY, Lagged, Origin, ProgressId, StoreEvent, SubscriptionId};
 pub use faulty::{Fault, FaultyBackend};
+pub use history::HistoryReader;
 pub use key::{Bounds, Cursor};
 pub use memory::MemoryBackend;
 pub use plan::{Incoming, Outcome, Plan};
@@ -64,6 +67,7 @@ pub use row::{EntryRef, StoredEntry};
 pub use summary::BlockSums;
 
 use events::Events;
+use history::Kept;
 use index::Index;
 use plan::Step;
 use row::{Held, Probe, Subspace};
@@ -75,6 +79,7 @@ const SHARED_CAPABILITIES: usize = 16;
 pub struct Store {
     namespaces: BTreeMap<NamespaceId, Namespace>,
     events: Events,
+    kept: Kept,
     epoch: u64,
 }
 
@@ -153,7 +158,7 @@ impl Store {
     /// An empty store that keeps so many changes for subscriptions that are behind.
     #[must_use]
     pub fn with_history(limit: usize) -> Self {
-        Self { namespaces: BTreeMap::new(), events: Events::new(limit), epoch: 0 }
+        Self { namespaces: BTreeMap::new(), events: Events::new(limit), kept: Kept::new(), epoch: 0 }
     }
 
     /// The store that a backend has kept, and the notes beside it.
@@ -179,6 +184,43 @@ impl Store {
         }
         self.epoch += 1;
         self.events.begin_at(chunk.progress);
+        self.kept.begin_at(chunk.history);
+    }
+
+    /// The changes to come get numbers greater than this, beyond the gap that a restored store leaves anyway. With a number from the
+    /// clock ([`ProgressId::at_second`]) a subscription is not misled by numbers of a store that was deleted, or put back to an earlier
+    /// state, either.
+    pub fn begin_after(&mut self, number: ProgressId) {
+        self.epoch += 1;
+        self.events.leave_gap(number);
+    }
+
+    /// What reads the history of earlier runs, if a subscription from this change may need it: there is one, it has not been read, and it
+    /// would continue into what is in memory. Have it read, give it to [`Store::restore_history`], and subscribe then. Changes may be made
+    /// meanwhile.
+    #[must_use]
+    pub fn history_reader(&self, from: ProgressId) -> Option<HistoryReader> {
+        self.events.continues().filter(|opened| from < *opened).and_then(|_| self.kept.reader())
+    }
+
+    /// Takes over the history of earlier runs, as far as it goes. From then on it is not read again.
+    pub fn restore_history(&mut self, reader: HistoryReader) {
+        self.kept.read();
+        let Some((since, mut events)) = self.events.continues().and_then(|opened| reader.until(opened)) else { return };
+        for event in &mut events {
+            if let StoreEvent::Inserted { entry, .. } | StoreEvent::Pruned { entry, .. } | StoreEvent::Payload { entry, .. } = event {
+                self.share(entry);
+            }
+        }
+        self.events.prepend(since, events.into_iter());
+    }
+
+    /// Puts the entry that is here in place of an equal one.
+    fn share(&self, entry: &mut StoredEntry) {
+        let here = self.namespace(entry.namespace_id()).and_then(|namespace| namespace.index.get(namespace.find(entry)));
+        if let Some(held) = here.filter(|held| held.stored == *entry && held.stored.progress() == entry.progress()) {
+            *entry = held.stored.clone();
+        }
     }
 
     /// Makes the planned changes, after their batch was committed. Returns what became of each thing that was planned.
@@ -193,6 +235,7 @@ impl Store {
         if !steps.is_empty() {
             self.epoch += 1;
         }
+        self.kept.count(steps.len());
         steps.into_iter().for_each(|step| self.make(step));
         Ok(plan.into_outcomes())
     }
@@ -224,6 +267,7 @@ impl Store {
                 }
                 self.events.push(|_| StoreEvent::Forgotten(what));
             }
+            Step::Lose => self.events.break_off(),
         }
     }
 
