@@ -30,7 +30,7 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use indexed_db_futures::database::Database;
 use osier_core::{
-    store::{Backend, Batch, Change, Chunk, LoadCursor, StorageError, Usage},
+    store::{Backend, Batch, Change, Chunk, HistoryKey, LoadCursor, StorageError, Usage},
     willow::EntryId,
 };
 
@@ -159,6 +159,12 @@ impl Backend for Durable {
 
     async fn read_payload(&self, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, StorageError> {
         self.holding.run(async |database: &Database| payload::read(database, id, offset, len).await).await
+    }
+
+    /// None is kept here: whoever asks for changes before this run is told that they are gone.
+    async fn history(&self, _after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError> {
+        self.holding.check()?;
+        Ok(Vec::new())
     }
 
     async fn usage(&self) -> Result<Usage, StorageError> {
