@@ -75,8 +75,9 @@ async fn load(database: &Database, codec: &RefCell<RowCodec>, from: LoadCursor) 
     let rows = values(&entries, from)?;
     let result = async {
         let state = state.await?.ok_or(Failure::Gone)?;
-        let mut part =
-            Part { chunk: Chunk { progress: State::decode(&bytes(&state)?)?.progress, ..Chunk::default() }, secrets: Vec::new() };
+        let state = State::decode(&bytes(&state)?)?;
+        let chunk = Chunk { progress: state.progress, history: Some(state.history), ..Chunk::default() };
+        let mut part = Part { chunk, secrets: Vec::new() };
         if let Some((authors, notes, secrets)) = beside {
             for (id, record) in both(authors).await? {
                 let id = bytes(&id)?.try_into().map(AuthorId);

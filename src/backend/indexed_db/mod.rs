@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `database` | the database and its object stores, transactions, keys |
 //! | `state` | what the database says of itself |
-//! | `load`, `batch`, `commit`, `payload` | reading and writing |
+//! | `load`, `batch`, `commit`, `payload`, `history` | reading and writing |
 //! | `secrets` | secrets at rest |
 //! | `holding` | the connection, and losing it |
 //! | `failure` | what goes wrong |
@@ -20,6 +20,7 @@ mod batch;
 mod commit;
 mod database;
 mod failure;
+mod history;
 mod holding;
 mod load;
 mod payload;
@@ -161,10 +162,8 @@ impl Backend for Durable {
         self.holding.run(async |database: &Database| payload::read(database, id, offset, len).await).await
     }
 
-    /// None is kept here: whoever asks for changes before this run is told that they are gone.
-    async fn history(&self, _after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError> {
-        self.holding.check()?;
-        Ok(Vec::new())
+    async fn history(&self, after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError> {
+        self.holding.run(async |database: &Database| history::read(database, after).await).await
     }
 
     async fn usage(&self) -> Result<Usage, StorageError> {
