@@ -7,6 +7,7 @@ mod events;
 mod join;
 mod model;
 mod ranges;
+mod staged;
 
 use std::task::{Context, Poll, Waker};
 
