@@ -17,10 +17,10 @@ use willow25::{
     storage::{MemoryStore, PayloadPrefixStore as _, Store as _},
 };
 
-use super::super::record::part_length;
+use super::super::record::{Prior, encode_record, part_length};
 use super::*;
 use crate::willow::{
-    AuthorisationToken, Coordinatelike as _, Entry,
+    AuthorisationToken, Coordinatelike as _, Entry, Writer,
     test_values::{namespace, signed, user},
 };
 
@@ -181,6 +181,27 @@ fn their_parts_are_read_by_nobody() {
     let mut store = MemoryStore::new();
     assert!(run(import_drop(&mut store, &mut DropDecoder::new(clone_from_slice(&drop)), false)).is_err());
     assert!(matches!(read(&drop, usize::MAX), (_, Err(_))));
+}
+
+/// A part as the format has it ends their import, and is read over here.
+#[test]
+fn a_proper_part_is_not_written() {
+    let payload = bytes(5000);
+    let signed = signed(true, &[1], &[b"a"], 9, &payload);
+    let mut writer = Writer::new();
+    encode_record(&mut writer, &signed.entry, &signed.capability, &signed.signature, false, &Prior::default());
+    let mut drop = writer.into_bytes();
+    drop[0] |= 0b10;
+    drop.push(3);
+    let options = SliceStreamingOptions { k: 64, ..SliceStreamingOptions::default() };
+    let mut whole = theirs(&[(signed.clone(), payload)]);
+    let mut consumer = (&mut drop).into_consumer();
+    run(whole.get_verifiable_stream(signed.entry.namespace_id(), &signed.entry, None, 0, 3, options, &mut consumer)).unwrap();
+    std::mem::drop(consumer);
+    drop.push(0);
+    let mut store = MemoryStore::new();
+    assert!(run(import_drop(&mut store, &mut DropDecoder::new(clone_from_slice(&drop)), false)).is_err());
+    assert_eq!(read(&drop, 100).1, Ok(DropProgress { entries: 1, without_payload: 1, bytes: drop.len() as u64 }));
 }
 
 #[test]
