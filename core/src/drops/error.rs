@@ -19,12 +19,6 @@ pub enum DropError {
         /// Where in the drop.
         at: u64,
     },
-    /// An entry, without its payload, that is longer than any.
-    #[error("at byte {at}: an entry that does not end")]
-    EntryTooLong {
-        /// Where in the drop it begins.
-        at: u64,
-    },
     /// A payload in slices, which this code does not read.
     #[error("at byte {at}: a payload in slices")]
     Slices {

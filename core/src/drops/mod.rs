@@ -42,7 +42,6 @@ mod tests;
 
 pub use error::{DropError, DropWriteError};
 pub use reader::{DropOutput, DropReader, Dropped, DroppedPayload};
-pub use record::MAX_RECORD;
 pub use writer::{DropWriter, DropWriterOutput, ReadId};
 
 /// The longest payload in bytes that is verified in memory and comes with its entry.

@@ -6,7 +6,7 @@ use willow25::prelude::{Entrylike as _, PayloadDigest};
 
 use super::{
     DropError, DropProgress, SEGMENT, WHOLE_MAX,
-    record::{END, ENTRY, Follows, KIND, MAX_RECORD, Prior, decode_record, part_length},
+    record::{END, ENTRY, Follows, KIND, Prior, decode_record, part_length},
 };
 use crate::{
     payload::{HashedPayload, Outboard, PayloadHasher},
@@ -284,7 +284,7 @@ impl DropReader {
         if bytes.len() < self.input.wait_for && !self.input.ended {
             return Ok(false);
         }
-        let mut reader = Reader::new(&bytes[..bytes.len().min(MAX_RECORD)]);
+        let mut reader = Reader::new(bytes);
         let available = reader.remaining();
         match decode_record(&mut reader, &self.prior, &mut self.cache) {
             Ok((entry, follows)) => {
@@ -292,10 +292,10 @@ impl DropReader {
                 self.input.skip(read);
                 self.begin(entry, follows, at)
             }
-            Err(DecodeError::Truncated) if available == MAX_RECORD => Err(DropError::EntryTooLong { at }),
             Err(DecodeError::Truncated) => {
-                // Not at every byte that comes: else many small pieces would cost the square of their number.
-                self.input.wait_for = (2 * available).min(MAX_RECORD);
+                // Not at every byte that comes: else many small pieces would cost the square of their number. Longer than some 20 KiB no
+                // entry gets: then its path, or its number of delegations, is too large.
+                self.input.wait_for = 2 * available;
                 self.or_truncated()
             }
             Err(DecodeError::NotGranted) => Err(DropError::InvalidToken { at, reason: crate::willow::InvalidToken::NotGranted }),

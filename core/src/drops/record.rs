@@ -18,9 +18,6 @@ use crate::{
     },
 };
 
-/// No entry of a drop has more bytes, its payload apart: an entry has some 20 KiB at most.
-pub const MAX_RECORD: usize = 64 * 1024;
-
 /// The first byte of an entry has these in front; the end is a byte 0.
 pub(super) const ENTRY: u8 = 0b01;
 pub(super) const KIND: Range<u8> = 0..2;
