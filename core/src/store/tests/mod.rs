@@ -9,6 +9,7 @@ mod join;
 mod model;
 mod ranges;
 mod resume;
+mod staged;
 
 use std::task::{Context, Poll, Waker};
 
