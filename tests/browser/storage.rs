@@ -8,7 +8,7 @@ use osier::{
     platform::{persisted, request_persistence, storage_estimate, timeout},
 };
 use osier_core::{
-    store::{Backend, Batch, Change, Durability, Incoming, LoadCursor, Origin, ProgressId, StorageError, Store, StoredEntry, conformance},
+    store::{Backend, Batch, Change, Incoming, LoadCursor, Origin, ProgressId, StorageError, Store, StoredEntry, conformance},
     willow::{EntryId, SignedEntry},
 };
 use wasm_bindgen_test::wasm_bindgen_test;
