@@ -3,19 +3,16 @@
 //! The two durable ones have the same name and the same calls. It must not know nodes, sessions or connections.
 
 use osier_core::{
-    store::{Backend, Batch, Chunk, LoadCursor, MemoryBackend, StorageError, Usage},
+    store::{Backend, Batch, Chunk, HistoryKey, LoadCursor, MemoryBackend, StorageError, Usage},
     willow::EntryId,
 };
 
-#[cfg(not(target_arch = "wasm32"))]
-mod redb;
-#[cfg(not(target_arch = "wasm32"))]
-use redb as face;
-
 #[cfg(target_arch = "wasm32")]
-mod indexed_db;
-#[cfg(target_arch = "wasm32")]
-use indexed_db as face;
+#[path = "indexed_db/mod.rs"]
+mod face;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "redb/mod.rs"]
+mod face;
 
 pub use crate::platform::lock::Lock;
 pub use face::Durable;
@@ -89,6 +86,13 @@ impl Backend for Disk {
         match self {
             Self::Memory(memory) => memory.read_payload(id, offset, len).await,
             Self::Durable(durable) => durable.read_payload(id, offset, len).await,
+        }
+    }
+
+    async fn history(&self, after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError> {
+        match self {
+            Self::Memory(memory) => memory.history(after).await,
+            Self::Durable(durable) => durable.history(after).await,
         }
     }
 

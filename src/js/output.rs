@@ -489,7 +489,7 @@ fn with_error(event: &SessionOut<'_>, name: &str, error: &Error) -> JsValue {
 fn origin(origin: &Origin) -> &'static str {
     match origin {
         Origin::Local => "local",
-        Origin::Peer(_) => "peer",
+        Origin::Peer(_) | Origin::UnknownPeer => "peer",
         Origin::Import => "import",
     }
 }

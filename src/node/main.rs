@@ -41,7 +41,7 @@ pub(super) async fn run(options: NodeOptions, jobs: mpsc::UnboundedReceiver<Job>
 
 async fn open(options: NodeOptions, inputs: mpsc::UnboundedSender<osier_core::peers::Input>) -> Result<Rc<Inner>, Error> {
     let disk = match &options.storage {
-        StorageOptions::Memory => Disk::Memory(MemoryBackend::new()),
+        StorageOptions::Memory => Disk::Memory(MemoryBackend::without_history()),
         StorageOptions::Durable { place, lock } => Disk::Durable(Durable::open(place, *lock).await?),
     };
     let (storage, notes) = Storage::open(disk).await?;

@@ -11,13 +11,16 @@ use std::{
 
 use osier_core::{
     payload::{Outboard, PayloadHasher},
-    store::{Backend, Batch, Change, Durability, LoadCursor, Origin, Outcome, Plan, StorageError, Store, StoredEntry, Usage},
+    store::{
+        Backend, Batch, Change, Durability, LoadCursor, Origin, Outcome, Plan, ProgressId, StalePlan, StorageError, Store, StoredEntry,
+        Usage,
+    },
     willow::{CapCache, EntryId},
 };
 use tokio::sync::{Mutex, watch};
 
 use super::{EntryKey, Error};
-use crate::backend::Disk;
+use crate::{backend::Disk, platform};
 
 /// Bytes of a payload that are read from the backend at once.
 const READ_SIZE: u64 = 256 * 1024;
@@ -47,6 +50,8 @@ pub(super) struct Storage<B = Disk> {
     store: RefCell<Store>,
     backend: B,
     writer: Mutex<()>,
+    /// Held by who reads the history.
+    reader: Mutex<()>,
     /// The inner labels of payloads that are longer than a group, for serving and resuming them.
     outboards: RefCell<BTreeMap<EntryId, Outboard>>,
     capabilities: RefCell<CapCache>,
@@ -57,7 +62,7 @@ pub(super) struct Storage<B = Disk> {
 
 impl<B: Backend> Storage<B> {
     /// Opens the store that a backend holds, and the notes beside it. Entries whose rows are damaged are removed, so that peers can send
-    /// them again.
+    /// them again. The history of earlier runs is not read yet; see [`Storage::read_history`].
     pub(super) async fn open(backend: B) -> Result<(Self, Notes), Error> {
         let (mut store, mut notes, mut damaged) = (Store::new(), Notes::new(), Vec::new());
         let mut next = Some(LoadCursor::default());
@@ -68,15 +73,18 @@ impl<B: Backend> Storage<B> {
             damaged.append(&mut chunk.damaged);
             store.restore(chunk);
         }
+        store.begin_after(platform::unix_micros());
         if !damaged.is_empty() {
             tracing::warn!("{} damaged entries were removed from the storage", damaged.len());
-            let changes = damaged.iter().map(|&id| Change::Remove(id)).collect();
-            backend.commit(Batch { changes, progress: store.progress(), durability: Durability::Strict }).await?;
+            let mut plan = store.plan_lost(&damaged);
+            backend.commit(plan.take_batch()).await?;
+            store.apply(plan).map_err(stale)?;
         }
         let storage = Self {
             store: RefCell::new(store),
             backend,
             writer: Mutex::new(()),
+            reader: Mutex::new(()),
             outboards: RefCell::default(),
             capabilities: RefCell::new(CapCache::new()),
             changed: watch::Sender::new(0),
@@ -149,7 +157,8 @@ impl<B: Backend> Storage<B> {
         let (value, note) = change()?;
         if let Some((name, bytes)) = note {
             let changes = vec![Change::Note { name: name.to_owned(), value: Some(bytes) }];
-            self.commit(Batch { changes, progress: self.store.borrow().progress(), durability: Durability::Strict }).await?;
+            let progress = self.store.borrow().progress();
+            self.commit(Batch { changes, progress, durability: Durability::Strict, ..Batch::default() }).await?;
         }
         apply(&value);
         Ok(value)
@@ -193,7 +202,7 @@ impl<B: Backend> Storage<B> {
         let batch = plan.take_batch();
         let removed: Vec<EntryId> = batch.changes.iter().filter_map(removed_by).collect();
         self.commit(batch).await?;
-        let outcomes = self.store.borrow_mut().apply(plan).map_err(|error| Error::Internal { reason: error.to_string() })?;
+        let outcomes = self.store.borrow_mut().apply(plan).map_err(stale)?;
         let mut outboards = self.outboards.borrow_mut();
         for id in removed {
             outboards.remove(&id);
@@ -201,6 +210,20 @@ impl<B: Backend> Storage<B> {
         drop(outboards);
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
         Ok(outcomes)
+    }
+
+    /// Reads the history of earlier runs, if a subscription from this change may need it and nobody has read it yet. What is written
+    /// meanwhile follows it. If it cannot be read, the subscription is told that it has fallen behind.
+    pub(super) async fn read_history(&self, from: ProgressId) {
+        let _turn = self.reader.lock().await;
+        let Some(mut reader) = self.store.borrow().history_reader(from) else { return };
+        if let Err(error) = reader.read(&self.backend).await {
+            return tracing::warn!("the history could not be read: {error}");
+        }
+        if reader.damaged() > 0 {
+            tracing::warn!("{} records of the history are damaged: it begins after them", reader.damaged());
+        }
+        self.store.borrow_mut().restore_history(reader);
     }
 
     /// Adds verified bytes to an entry's payload, with the labels that prove them.
@@ -273,6 +296,10 @@ impl<B: Backend> Storage<B> {
         self.keep_outboard(entry.id(), hashed.outboard.clone());
         Ok(hashed.outboard)
     }
+}
+
+fn stale(error: StalePlan) -> Error {
+    Error::Internal { reason: error.to_string() }
 }
 
 fn removed_by(change: &Change) -> Option<EntryId> {

@@ -44,7 +44,7 @@ pub fn entry(seed: u8) -> StoredEntry {
 }
 
 pub fn batch(changes: Vec<Change>) -> Batch {
-    Batch { changes, progress: ProgressId(1), durability: Durability::Relaxed }
+    Batch { changes, progress: ProgressId(1), ..Batch::default() }
 }
 
 pub fn put(entry: &StoredEntry) -> Batch {
@@ -130,6 +130,11 @@ async fn durable_entries_load_in_parts() {
     let mut expected = known;
     expected.sort_by_key(StoredEntry::id);
     assert!(loaded.iter().map(StoredEntry::signed).eq(expected.iter().map(StoredEntry::signed)));
+    // A part that is read ahead is not older than what was committed before it is asked for.
+    let first = durable.load(LoadCursor::default()).await.unwrap();
+    durable.commit(batch(vec![Change::Remove(expected[2000].id())])).await.unwrap();
+    let second = durable.load(first.next.unwrap()).await.unwrap();
+    assert_eq!(second.entries[0].0.id(), expected[2001].id());
     discard(durable, &name).await;
 }
 
@@ -327,6 +332,12 @@ async fn where_there_is_no_web_crypto_durable_secrets_are_stored_as_they_are() {
     durable.commit(batch(vec![note("secret/new", b"secret")])).await.unwrap();
     let chunk = durable.load(LoadCursor::default()).await.unwrap();
     assert_eq!(chunk.notes.iter().map(|(_, value)| value.as_slice()).collect::<Vec<_>>(), [b"secret", b"secret"]);
+    durable.close().await.unwrap();
+    // Without it again, a secret that cannot be read is not taken for none.
+    let no_crypto = replace("crypto", "subtle", "undefined");
+    let durable = open(&name).await;
+    assert!(matches!(durable.load(LoadCursor::default()).await, Err(StorageError::Corrupt(_))));
+    drop(no_crypto);
     discard(durable, &name).await;
 }
 

@@ -105,7 +105,7 @@ async fn who_keeps_durable_storage_from_being_opened_has_it_open() {
 
 /// Makes the browser close a connection as it does when the database's files are in trouble: when a transaction is to begin.
 const CLOSE_ONCE: &str = "function (...parameters) {
-    if (!globalThis.closed) { globalThis.closed = true; this.close(); }
+    if (!globalThis.closedOnce) { globalThis.closedOnce = true; this.close(); }
     return old.apply(this, parameters);
 }";
 const CLOSE_ALWAYS: &str = "function (...parameters) {
@@ -119,7 +119,7 @@ async fn durable_storage_whose_connection_was_closed_is_opened_again() {
     let durable = open(&name).await;
     durable.commit(put(&entry(1))).await.unwrap();
     for operation in 0..4 {
-        js_sys::eval("globalThis.closed = false").unwrap();
+        js_sys::eval("globalThis.closedOnce = false").unwrap();
         let closing = replace("IDBDatabase.prototype", "transaction", CLOSE_ONCE);
         match operation {
             0 => durable.commit(put(&entry(2))).await.unwrap(),
@@ -127,7 +127,7 @@ async fn durable_storage_whose_connection_was_closed_is_opened_again() {
             2 => assert_eq!(durable.usage().await.unwrap().entries, 2),
             _ => assert_eq!(durable.read_payload(&entry(1).id(), 0, 1).await.unwrap(), b""),
         }
-        assert!(js_sys::eval("globalThis.closed").unwrap().is_truthy());
+        assert!(js_sys::eval("globalThis.closedOnce").unwrap().is_truthy());
         drop(closing);
     }
     let closing = replace("IDBDatabase.prototype", "transaction", CLOSE_ALWAYS);

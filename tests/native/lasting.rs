@@ -1,6 +1,9 @@
 //! A node with durable storage is the same when it is opened again.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use osier::{
     Error, Node, NodeOptions,
@@ -10,21 +13,25 @@ use osier::{
 use crate::harness::{Relay, arrival, contents, init, path, soon, space, write};
 
 /// A directory that is removed at the end.
-struct Place(PathBuf);
+pub struct Place(PathBuf);
 
 impl Place {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("osier-{name}-{}", std::process::id()));
         // One of a run that was killed may be there.
         let _ = std::fs::remove_dir_all(&folder);
         Self(folder)
     }
 
-    fn storage(&self, lock: Lock) -> StorageOptions {
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn storage(&self, lock: Lock) -> StorageOptions {
         StorageOptions::Durable { place: self.0.to_str().unwrap().to_owned(), lock }
     }
 
-    async fn open(&self, relay: &Relay) -> Node {
+    pub async fn open(&self, relay: &Relay) -> Node {
         Node::open(NodeOptions { storage: self.storage(Lock::default()), ..relay.options() }).await.unwrap()
     }
 }

@@ -13,6 +13,7 @@ mod lasting;
 mod mistakes;
 mod reconnect;
 mod relay_status;
+mod resume;
 mod spaces;
 mod storage;
 mod sync;

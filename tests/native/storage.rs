@@ -105,7 +105,7 @@ impl Author {
 }
 
 fn batch(changes: Vec<Change>, durability: Durability) -> Batch {
-    Batch { changes, progress: ProgressId(1), durability }
+    Batch { changes, progress: ProgressId(1), durability, history: None }
 }
 
 fn bytes(id: EntryId, offset: usize, bytes: &[u8]) -> Change {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use osier_core::{
-    store::{AuthorId, Batch, Change, RowCodec, StorageError, StoredEntry},
+    store::{AuthorId, Batch, Change, HistoryRecord, RowCodec, StorageError, StoredEntry},
     willow::EntryId,
 };
 use redb::{ReadableTable as _, Table, WriteTransaction};
@@ -53,6 +53,7 @@ impl<'txn> Changes<'txn> {
             open(Kind::Notes)?,
             open(Kind::Secrets)?,
             open(Kind::Meta)?,
+            open(Kind::History)?,
         ];
         let meta = &tables[Kind::Meta as usize];
         let (entries, payload_bytes, progress) =
@@ -92,8 +93,22 @@ impl<'txn> Changes<'txn> {
                 Change::Note { name, value: None } => self.remove(Kind::of_note(name), name.as_bytes())?,
             }
         }
+        if let Some(record) = &batch.history {
+            self.remember(record)?;
+        }
         self.progress = self.progress.max(batch.progress.0);
         Ok(())
+    }
+
+    /// Keeps a record of the history, and removes those that it makes superfluous.
+    fn remember(&mut self, record: &HistoryRecord) -> Result<(), Failed> {
+        self.put(Kind::History, &record.key.0.to_be_bytes(), &record.bytes)?;
+        let Some(trim) = record.trim else { return Ok(()) };
+        let mut old = Vec::new();
+        for item in self.tables[Kind::History as usize].range::<&[u8]>(..=&trim.0.to_be_bytes()[..])? {
+            old.push(item?.0.value().to_vec());
+        }
+        old.iter().try_for_each(|key| self.remove(Kind::History, key))
     }
 
     /// Writes what is known of all. `logged`: the number that this commit has in the log.

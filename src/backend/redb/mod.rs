@@ -28,7 +28,7 @@ mod tests;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use osier_core::{
-    store::{Backend, Batch, Chunk, LoadCursor, StorageError, Usage},
+    store::{Backend, Batch, Chunk, HistoryKey, LoadCursor, StorageError, Usage},
     willow::EntryId,
 };
 use redb::Database;
@@ -141,6 +141,10 @@ impl Backend for Durable {
     async fn read_payload(&self, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, StorageError> {
         let id = *id;
         self.read(move |database| tables::read_payload(database, &id, offset, len)).await
+    }
+
+    async fn history(&self, after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError> {
+        self.read(move |database| tables::history(database, after)).await
     }
 
     async fn usage(&self) -> Result<Usage, StorageError> {

@@ -1,7 +1,9 @@
 //! The tables of the database, and what is read from them. It must not know how changes come about.
 
+use std::ops::Bound;
+
 use osier_core::{
-    store::{Chunk, LoadCursor, ProgressId, RowCodec, StorageError, Usage},
+    store::{Chunk, HistoryKey, LoadCursor, ProgressId, RowCodec, StorageError, Usage},
     willow::EntryId,
 };
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition};
@@ -14,6 +16,8 @@ type Reading = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// How many rows are read at once.
 const CHUNK: usize = 2000;
+/// How many bytes of the history are read at once, but for the last record.
+const HISTORY_PART: usize = 1 << 20;
 
 /// Names of notes that are kept apart begin with this.
 pub(super) const SECRET: &str = "secret/";
@@ -33,11 +37,13 @@ pub(super) enum Kind {
     Secrets,
     /// What is known of all of it; see [`Fact`].
     Meta,
+    /// Key, big-endian → record of the history.
+    History,
 }
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 6] = [Self::Entries, Self::Authors, Self::Payloads, Self::Notes, Self::Secrets, Self::Meta];
+    pub(super) const ALL: [Self; 7] = [Self::Entries, Self::Authors, Self::Payloads, Self::Notes, Self::Secrets, Self::Meta, Self::History];
 
     /// The table of this number.
     pub(super) fn of(number: u8) -> Option<Self> {
@@ -53,6 +59,7 @@ impl Kind {
             Self::Notes => "notes",
             Self::Secrets => "secrets",
             Self::Meta => "meta",
+            Self::History => "history",
         })
     }
 
@@ -140,7 +147,9 @@ pub(super) fn learn_authors(database: &Database, codec: &mut RowCodec) -> Result
 /// The next part of what is stored.
 pub(super) fn load(database: &Database, codec: &RowCodec, from: LoadCursor) -> Result<Chunk, Failed> {
     let reading = database.begin_read()?;
-    let mut chunk = Chunk { progress: ProgressId(number(&table(&reading, Kind::Meta)?, Fact::PROGRESS)?), ..Chunk::default() };
+    let progress = ProgressId(number(&table(&reading, Kind::Meta)?, Fact::PROGRESS)?);
+    let last = table(&reading, Kind::History)?.last()?.map(|(key, _)| history_key(key.value())).transpose()?;
+    let mut chunk = Chunk { progress, history: Some(last.unwrap_or_default()), ..Chunk::default() };
     if from == LoadCursor::default() {
         for kind in [Kind::Notes, Kind::Secrets] {
             for item in table(&reading, kind)?.iter()? {
@@ -152,7 +161,7 @@ pub(super) fn load(database: &Database, codec: &RowCodec, from: LoadCursor) -> R
     }
     let entries = table(&reading, Kind::Entries)?;
     let mut rows = match &from.0 {
-        Some(last) => entries.range::<&[u8]>((std::ops::Bound::Excluded(&last.0[..]), std::ops::Bound::Unbounded))?,
+        Some(last) => entries.range::<&[u8]>((Bound::Excluded(&last.0[..]), Bound::Unbounded))?,
         None => entries.iter()?,
     };
     let mut last = None;
@@ -208,6 +217,26 @@ pub(super) fn read_payload(database: &Database, id: &EntryId, offset: u64, len: 
         position += segment.len() as u64;
     }
     Ok(bytes)
+}
+
+fn history_key(bytes: &[u8]) -> Result<HistoryKey, Failed> {
+    let key = bytes.try_into().map_err(|_| corrupt("a key of the history that is none"))?;
+    Ok(HistoryKey(u64::from_be_bytes(key)))
+}
+
+/// The next records of the history.
+pub(super) fn history(database: &Database, after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, Failed> {
+    let after = after.0.to_be_bytes();
+    let (mut records, mut size) = (Vec::new(), 0);
+    for item in table(&database.begin_read()?, Kind::History)?.range::<&[u8]>((Bound::Excluded(&after[..]), Bound::Unbounded))? {
+        let (key, record) = item?;
+        size += record.value().len();
+        records.push((history_key(key.value())?, record.value().to_vec()));
+        if size > HISTORY_PART {
+            break;
+        }
+    }
+    Ok(records)
 }
 
 /// How much is stored.

@@ -5,9 +5,12 @@ mod backends;
 mod crashes;
 mod disk;
 mod events;
+mod history;
 mod join;
 mod model;
 mod ranges;
+mod resume;
+mod staged;
 
 use std::task::{Context, Poll, Waker};
 

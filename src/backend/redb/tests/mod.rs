@@ -9,7 +9,7 @@ mod script;
 use std::collections::BTreeMap;
 
 use osier_core::{
-    store::{Backend, LoadCursor, ProgressId, StorageError, Usage},
+    store::{Backend, HistoryKey, LoadCursor, ProgressId, StorageError, Usage},
     willow::EntryId,
 };
 use tokio::sync::RwLock;
@@ -31,6 +31,7 @@ struct Contents {
     entries: BTreeMap<EntryId, (ProgressId, Vec<u8>)>,
     notes: BTreeMap<String, Vec<u8>>,
     progress: ProgressId,
+    history: Vec<(HistoryKey, Vec<u8>)>,
     usage: Usage,
 }
 
@@ -49,6 +50,7 @@ impl Contents {
             contents.progress = chunk.progress;
             next = chunk.next;
         }
+        contents.history = backend.history(HistoryKey::default()).await.unwrap();
         contents
     }
 }
@@ -87,6 +89,7 @@ impl Plain {
             contents.progress = chunk.progress;
             next = chunk.next;
         }
+        contents.history = writer.read(access, |database, _| tables::history(database, HistoryKey::default()))?;
         Ok(contents)
     }
 }

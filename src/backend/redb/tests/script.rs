@@ -92,7 +92,8 @@ pub(super) fn script(rounds: usize) -> Script {
     let (anna, bert) = (Author::new(1), Author::new(2));
     let peer = Origin::Peer(SessionId(1));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let mut writing = Writing { store: Store::new(), steps: Vec::new(), model: MemoryBackend::new(), runtime };
+    // So few changes are kept that the history is trimmed, too.
+    let mut writing = Writing { store: Store::with_history(12), steps: Vec::new(), model: MemoryBackend::new(), runtime };
     for round in 0..rounds {
         let (time, here, there) = (round as u64 + 1, path(&format!("here/{round}/deep")), path(&format!("there/{round}")));
         writing.plan(|store| store.plan(vec![anna.writes(&here, time, &payload(100 + 3000 * (round % 3), round), Origin::Local)]));
@@ -107,7 +108,7 @@ pub(super) fn script(rounds: usize) -> Script {
         let note = |name: &str, value| Change::Note { name: name.to_owned(), value };
         let changes =
             vec![note("setting", Some(vec![round as u8])), note(&format!("secret/{}", round % 2), (round % 3 != 0).then(|| vec![7; 32]))];
-        writing.step(Batch { changes, progress: writing.store.progress(), durability: Durability::Strict });
+        writing.step(Batch { changes, progress: writing.store.progress(), durability: Durability::Strict, ..Batch::default() });
         if round % 3 == 2 {
             writing.plan(|store| store.plan(vec![anna.writes(&path(&format!("here/{}", round - 1)), time, b"above", Origin::Local)]));
         }
