@@ -20,6 +20,7 @@
 //! driver starts a session task that carries bytes between the connection and `sync::Session`; what the session finds out comes back as
 //! events of the intent, and the peer manager settles it.
 
+pub mod backend;
 pub mod net;
 pub mod node;
 pub mod platform;

@@ -7,8 +7,10 @@
 //! | `index`, `totals` | the entries of a namespace in blocks, and prefix sums over the blocks |
 //! | `query`, `summary`, `split` | what is asked of it |
 //! | `plan` | Willow's join: what would change |
+//! | `staged` | payloads that are on the disk before they can be verified |
 //! | `events` | what has changed, numbered; subscriptions |
-//! | `backend` | the seam to durable storage; `memory`, `faulty`, `conformance` |
+//! | `history` | the same on the disk, for subscriptions that resume after a restart |
+//! | `backend` | the seam to durable storage; `memory`, `faulty`, `conformance`; `disk`, how durable ones keep rows |
 //!
 //! A change is planned, committed by a backend, and applied:
 //!
@@ -33,7 +35,8 @@ mod disk;
 mod events;
 mod faulty;
 #[cfg(any(test, feature = "conformance"))]
-mod fixture;
+pub(crate) mod fixture;
+mod history;
 mod index;
 mod key;
 mod memory;
@@ -41,6 +44,7 @@ mod plan;
 mod query;
 mod row;
 mod split;
+mod staged;
 mod summary;
 mod totals;
 
@@ -52,21 +56,26 @@ use std::{collections::BTreeMap, sync::Arc};
 use willow25::prelude::{Area, NamespaceId, WriteCapability};
 
 pub use crate::SessionId;
-pub use backend::{Backend, Batch, Change, Chunk, Durability, LoadCursor, StorageError, Usage};
+pub use backend::{Backend, Batch, Change, Chunk, Durability, HistoryKey, HistoryRecord, LoadCursor, StorageError, Usage};
 pub use disk::{AuthorId, Damaged, RowCodec};
 pub use events::{Forgotten, HISTORY, Lagged, Origin, ProgressId, StoreEvent, SubscriptionId};
 pub use faulty::{Fault, FaultyBackend};
+pub use history::HistoryReader;
 pub use key::{Bounds, Cursor};
 pub use memory::MemoryBackend;
 pub use plan::{Incoming, Outcome, Plan};
 pub use query::{Entries, Order};
 pub use row::{EntryRef, StoredEntry};
+pub use staged::STAGED;
 pub use summary::BlockSums;
 
 use events::Events;
+use history::Kept;
 use index::Index;
-use plan::Step;
+use plan::{Quiet, Step};
 use row::{Held, Probe, Subspace};
+
+use crate::willow::EntryId;
 
 /// How many of an author's capabilities are looked through to share them.
 const SHARED_CAPABILITIES: usize = 16;
@@ -75,7 +84,10 @@ const SHARED_CAPABILITIES: usize = 16;
 pub struct Store {
     namespaces: BTreeMap<NamespaceId, Namespace>,
     events: Events,
+    kept: Kept,
     epoch: u64,
+    /// Payloads with unverified bytes on the disk, and where those end.
+    staged: BTreeMap<EntryId, u64>,
 }
 
 /// The entries of one namespace.
@@ -153,7 +165,7 @@ impl Store {
     /// An empty store that keeps so many changes for subscriptions that are behind.
     #[must_use]
     pub fn with_history(limit: usize) -> Self {
-        Self { namespaces: BTreeMap::new(), events: Events::new(limit), epoch: 0 }
+        Self { namespaces: BTreeMap::new(), events: Events::new(limit), kept: Kept::new(), epoch: 0, staged: BTreeMap::new() }
     }
 
     /// The store that a backend has kept, and the notes beside it.
@@ -169,6 +181,7 @@ impl Store {
             notes.extend(std::mem::take(&mut chunk.notes));
             store.restore(chunk);
         }
+        store.recover(backend, &mut notes).await?;
         Ok((store, notes))
     }
 
@@ -179,6 +192,43 @@ impl Store {
         }
         self.epoch += 1;
         self.events.begin_at(chunk.progress);
+        self.kept.begin_at(chunk.history);
+    }
+
+    /// The changes to come get numbers greater than the time, in microseconds since the Unix epoch, beyond the gap that a restored store
+    /// leaves anyway. No store makes more than one change in a microsecond: so a subscription is not misled by numbers of a store that was
+    /// deleted, or put back to an earlier state, either, as long as clocks are right.
+    pub fn begin_after(&mut self, unix_micros: u64) {
+        self.epoch += 1;
+        self.events.leave_gap(unix_micros);
+    }
+
+    /// What reads the history of earlier runs, if a subscription from this change may need it: there is one, it has not been read, and it
+    /// would continue into what is in memory. Have it read, give it to [`Store::restore_history`], and subscribe then. Changes may be made
+    /// meanwhile.
+    #[must_use]
+    pub fn history_reader(&self, from: ProgressId) -> Option<HistoryReader> {
+        self.events.continues().filter(|opened| from < *opened).and_then(|_| self.kept.reader())
+    }
+
+    /// Takes over the history of earlier runs, as far as it goes. From then on it is not read again.
+    pub fn restore_history(&mut self, reader: HistoryReader) {
+        self.kept.read();
+        let Some((since, mut events)) = self.events.continues().and_then(|opened| reader.until(opened)) else { return };
+        for event in &mut events {
+            if let StoreEvent::Inserted { entry, .. } | StoreEvent::Pruned { entry, .. } | StoreEvent::Payload { entry, .. } = event {
+                self.share(entry);
+            }
+        }
+        self.events.prepend(since, events.into_iter());
+    }
+
+    /// Puts the entry that is here in place of an equal one.
+    fn share(&self, entry: &mut StoredEntry) {
+        let here = self.namespace(entry.namespace_id()).and_then(|namespace| namespace.index.get(namespace.find(entry)));
+        if let Some(held) = here.filter(|held| held.stored == *entry && held.stored.progress() == entry.progress()) {
+            *entry = held.stored.clone();
+        }
     }
 
     /// Makes the planned changes, after their batch was committed. Returns what became of each thing that was planned.
@@ -189,10 +239,12 @@ impl Store {
         if plan.epoch != self.epoch {
             return Err(StalePlan);
         }
-        let steps = std::mem::take(&mut plan.steps);
-        if !steps.is_empty() {
+        if !plan.is_empty() {
             self.epoch += 1;
         }
+        let steps = std::mem::take(&mut plan.steps);
+        std::mem::take(&mut plan.quiet).into_iter().for_each(|change| self.make_quietly(change));
+        self.kept.count(steps.len());
         steps.into_iter().for_each(|step| self.make(step));
         Ok(plan.into_outcomes())
     }
@@ -201,6 +253,7 @@ impl Store {
         match step {
             Step::Prune { entry, by, origin } => {
                 self.namespace_of(&entry).remove(&entry);
+                self.staged.remove(&entry.id());
                 self.events.push(|progress| StoreEvent::Pruned { progress, entry, by, origin });
             }
             Step::Insert { held, origin } => {
@@ -209,21 +262,34 @@ impl Store {
                 self.events.push(|progress| StoreEvent::Inserted { progress, entry, available, origin });
             }
             Step::Extend { entry, available, origin } => {
-                let namespace = self.namespace_of(&entry);
-                let place = namespace.find(&entry);
-                if let Some(held) = namespace.index.get_mut(place).filter(|held| held.stored == entry) {
-                    held.available = available;
-                }
+                self.set_available(&entry, available);
                 let total = entry.payload_length();
                 self.events.push(|progress| StoreEvent::Payload { progress, entry, available, total, origin });
             }
             Step::Forget { what, entries } => {
+                entries.iter().for_each(|entry| _ = self.staged.remove(&entry.id()));
                 if let Some(of) = self.namespaces.get_mut(&what.namespace) {
                     entries.into_iter().for_each(|entry| of.remove(&entry));
                     of.authors.retain(|_, author| Arc::strong_count(&author.subspace) > 1);
                 }
                 self.events.push(|_| StoreEvent::Forgotten(what));
             }
+            Step::Lose => self.events.break_off(),
+        }
+    }
+
+    fn make_quietly(&mut self, change: Quiet) {
+        match change {
+            Quiet::Stage { id, end } => _ = self.staged.insert(id, end),
+            Quiet::Unstage { id } => _ = self.staged.remove(&id),
+        }
+    }
+
+    fn set_available(&mut self, entry: &StoredEntry, available: u64) {
+        let namespace = self.namespace_of(entry);
+        let place = namespace.find(entry);
+        if let Some(held) = namespace.index.get_mut(place).filter(|held| held.stored == *entry) {
+            held.available = available;
         }
     }
 

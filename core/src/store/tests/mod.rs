@@ -2,11 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backends;
+mod crashes;
 mod disk;
 mod events;
+mod history;
 mod join;
 mod model;
 mod ranges;
+mod resume;
+mod staged;
 
 use std::task::{Context, Poll, Waker};
 
