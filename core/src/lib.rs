@@ -9,6 +9,7 @@
 //! | [`willow`] | what the crate `willow25` lacks: relative codecs, entry ids and fingerprints, time, one rule for signatures |
 //! | [`store`] | the entry index, the seam to durable storage, subscriptions |
 //! | [`payload`] | verifiable payload streams (Bab slices) |
+//! | [`drops`] | drops: entries and payloads as one string of bytes, written and read |
 //! | [`wallet`] | users, namespaces, capabilities, tickets |
 //! | [`sync`] | Confidential Sync: overlap detection, reconciliation, live forwarding, one session |
 //! | [`peers`] | the peer manager: connections, attempts, intents |
@@ -16,6 +17,7 @@
 //!
 //! `sync` and `peers` never import each other; the types that both name live here.
 
+pub mod drops;
 pub mod payload;
 pub mod peers;
 #[cfg(any(test, feature = "sim"))]

@@ -68,3 +68,8 @@ fn the_store() {
 fn sessions() {
     attack("session");
 }
+
+#[test]
+fn drops() {
+    attack("drops");
+}

@@ -5,6 +5,7 @@
 //! messages, to be changed. The targets see nothing of the core but what is public.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod drops;
 pub mod input;
 pub mod overlap;
 pub mod payload;
@@ -26,7 +27,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "willow", run: willow::run, seeds: willow::seeds },
     Target { name: "text", run: text::run, seeds: text::seeds },
     Target { name: "payload", run: payload::run, seeds: payload::seeds },
@@ -34,4 +35,5 @@ pub const TARGETS: [Target; 7] = [
     Target { name: "overlap", run: overlap::run, seeds: overlap::seeds },
     Target { name: "session", run: session::run, seeds: session::seeds },
     Target { name: "store", run: store::run, seeds: store::seeds },
+    Target { name: "drops", run: drops::run, seeds: drops::seeds },
 ];

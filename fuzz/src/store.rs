@@ -59,9 +59,9 @@ fn area(input: &mut Input<'_>) -> Area {
     Area::new(subspace, path(input), times.unwrap_or_else(|_| TimeRange::full()))
 }
 
-/// The entries that ought to be there, each with how much of its payload.
+/// The entries that ought to be there, each with how much of its payload; and those whose payload is staged, and how far.
 #[derive(Default)]
-struct Model(Vec<(Entry, u64)>);
+struct Model(Vec<(Entry, u64)>, Vec<(Entry, u64)>);
 
 impl Model {
     fn join(&mut self, incoming: &[Incoming]) {
@@ -70,7 +70,8 @@ impl Model {
             if one.payload.as_ref().is_some_and(|payload| PayloadDigest::from_payload(payload) != *entry.payload_digest()) {
                 continue;
             }
-            let available = one.payload.as_ref().map_or(0, Vec::len) as u64;
+            let staged = self.1.iter().any(|(known, _)| known == entry);
+            let available = one.payload.as_ref().filter(|_| !staged).map_or(0, Vec::len) as u64;
             match self.0.iter_mut().find(|(known, _)| known == entry) {
                 Some((_, known)) => *known = available.max(*known),
                 None => self.0.push((entry.clone(), available)),
@@ -79,6 +80,11 @@ impl Model {
         let all = self.0.clone();
         self.0.retain(|(entry, _)| !all.iter().any(|(other, _)| other.prunes(entry)));
         self.0.sort_by(|(a, _), (b, _)| (a.subspace_id(), a.path()).cmp(&(b.subspace_id(), b.path())));
+    }
+
+    /// What was staged of entries that have gone has gone with them.
+    fn tidy(&mut self) {
+        self.1.retain(|(entry, _)| self.0.iter().any(|(known, _)| known == entry));
     }
 
     fn within(&self, grouping: &impl Grouping) -> Vec<(Entry, u64)> {
@@ -97,6 +103,7 @@ pub fn run(bytes: &[u8]) {
             break;
         }
         change(&mut input, &mut store, &mut model, &backend);
+        model.tidy();
         if input.byte() % 2 == 0 {
             follow(&mut store, subscription, &mut followed);
             followed.0.sort_by(|(a, _), (b, _)| (a.subspace_id(), a.path()).cmp(&(b.subspace_id(), b.path())));
@@ -107,7 +114,12 @@ pub fn run(bytes: &[u8]) {
         let found: Vec<_> = store.entries(&place(), &area).map(|entry| (entry.entry(), entry.available())).collect();
         assert_eq!(found, model.within(&area));
     }
-    let (stored, _) = now(Store::open(&backend)).unwrap();
+    // Nobody will prove what is staged.
+    for (entry, available) in &mut model.0 {
+        *available = if model.1.iter().any(|(staged, _)| staged == entry) { 0 } else { *available };
+    }
+    let (stored, notes) = now(Store::open(&backend)).unwrap();
+    assert!(notes.is_empty());
     ask(&stored, &Range3d::full(), &model, &mut BlockSums::new(sums.key().clone()), 3);
     for (entry, available) in &model.0 {
         let payload = now(backend.read_payload(&EntryId::of(entry), 0, u64::MAX)).unwrap();
@@ -130,9 +142,14 @@ fn change(input: &mut Input<'_>, store: &mut Store, model: &mut Model, backend: 
             let (from, to) = (input.below(9).min(payload.len()), input.below(9).min(payload.len()));
             let bytes = payload.get(from..to).unwrap_or_default().to_vec();
             let at = (&place(), entry.subspace_id(), entry.path());
+            if input.once_in(2) {
+                return stage(input, store, model, number, backend);
+            }
             let plan = store.plan_payload(at, &EntryId::of(entry), from as u64, bytes.clone(), Origin::Local);
             let end = (from + bytes.len()) as u64;
+            let staged = model.1.iter().any(|(known, _)| known == entry);
             let expected = match () {
+                () if staged => Outcome::Occupied,
                 () if from as u64 > *available => Outcome::Gap { available: *available },
                 () if end <= *available => Outcome::NothingNew,
                 () => Outcome::Extended { available: end, total: payload.len() as u64 },
@@ -156,6 +173,51 @@ fn change(input: &mut Input<'_>, store: &mut Store, model: &mut Model, backend: 
             }
         }
     }
+}
+
+/// Stages true bytes of an entry's payload, or ends that.
+fn stage(input: &mut Input<'_>, store: &mut Store, model: &mut Model, number: usize, backend: &MemoryBackend) {
+    let (entry, available) = &mut model.0[number];
+    let (id, at) = (EntryId::of(entry), (&place(), entry.subspace_id(), entry.path()));
+    let payload = *PAYLOADS.iter().find(|known| PayloadDigest::from_payload(known) == *entry.payload_digest()).unwrap();
+    let total = payload.len() as u64;
+    let staged = model.1.iter().position(|(known, _)| known == entry);
+    let here = staged.map_or(*available, |staged| model.1[staged].1);
+    let (plan, expected) = match input.below(4) {
+        0 => {
+            let expected = match staged {
+                None => Outcome::NothingNew,
+                Some(_) if here < total => Outcome::Gap { available: here },
+                Some(_) => Outcome::Extended { available: total, total },
+            };
+            (store.plan_proven(at, &id, Origin::Import), expected)
+        }
+        1 => (store.plan_unstage(at, &id, Origin::Import), if staged.is_some() { Outcome::Unstaged } else { Outcome::NothingNew }),
+        _ => {
+            let (from, to) = (input.below(9).min(payload.len()), input.below(9).min(payload.len()));
+            let bytes = payload.get(from..to).unwrap_or_default().to_vec();
+            let end = (from + bytes.len()) as u64;
+            let expected = match () {
+                () if from as u64 > here => Outcome::Gap { available: here },
+                () if end <= here => Outcome::NothingNew,
+                () => Outcome::Staged { end, total },
+            };
+            (store.plan_stage(at, &id, from as u64, bytes), expected)
+        }
+    };
+    assert_eq!(now(store.commit(backend, plan)), Ok(vec![expected]));
+    match expected {
+        Outcome::Extended { available: end, .. } => *available = end,
+        Outcome::Unstaged => *available = 0,
+        Outcome::Staged { end, .. } => {
+            let entry = entry.clone();
+            model.1.retain(|(known, _)| *known != entry);
+            return model.1.push((entry, end));
+        }
+        _ => return,
+    }
+    let entry = entry.clone();
+    model.1.retain(|(known, _)| *known != entry);
 }
 
 fn incoming(input: &mut Input<'_>) -> Incoming {

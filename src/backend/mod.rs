@@ -7,15 +7,12 @@ use osier_core::{
     willow::EntryId,
 };
 
-#[cfg(not(target_arch = "wasm32"))]
-mod redb;
-#[cfg(not(target_arch = "wasm32"))]
-use redb as face;
-
 #[cfg(target_arch = "wasm32")]
-mod indexed_db;
-#[cfg(target_arch = "wasm32")]
-use indexed_db as face;
+#[path = "indexed_db/mod.rs"]
+mod face;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "redb/mod.rs"]
+mod face;
 
 pub use crate::platform::lock::Lock;
 pub use face::Durable;

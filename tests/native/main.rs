@@ -15,4 +15,5 @@ mod reconnect;
 mod relay_status;
 mod resume;
 mod spaces;
+mod storage;
 mod sync;

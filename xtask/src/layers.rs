@@ -21,8 +21,9 @@ const SIBLINGS: &[(&str, &str, &[&str])] = &[
     ("src", "platform", &["js", "node", "net", "backend"]),
     ("core/src", "sync", &["peers"]),
     ("core/src", "peers", &["sync"]),
-    ("core/src", "store", &["sync", "peers", "wallet"]),
-    ("core/src", "willow", &["store", "payload", "wallet", "sync", "peers"]),
+    ("core/src", "store", &["sync", "peers", "wallet", "drops"]),
+    ("core/src", "drops", &["sync", "peers", "wallet"]),
+    ("core/src", "willow", &["store", "payload", "wallet", "sync", "peers", "drops"]),
 ];
 
 /// Crates with a door: (folder the rule is for, beginning of the crate's name, modules that may name it).

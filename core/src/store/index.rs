@@ -95,6 +95,11 @@ impl Index {
         if row == rows.len() { Position { block: block + 1, row: 0 } } else { Position { block, row } }
     }
 
+    /// All rows, in order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Held> {
+        self.blocks.iter().flat_map(|block| &block.rows)
+    }
+
     /// The row at a place, `None` at the end.
     pub(crate) fn get(&self, at: Position) -> Option<&Held> {
         self.blocks.get(at.block)?.rows.get(at.row)

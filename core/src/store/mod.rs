@@ -7,6 +7,7 @@
 //! | `index`, `totals` | the entries of a namespace in blocks, and prefix sums over the blocks |
 //! | `query`, `summary`, `split` | what is asked of it |
 //! | `plan` | Willow's join: what would change |
+//! | `staged` | payloads that are on the disk before they can be verified |
 //! | `events` | what has changed, numbered; subscriptions |
 //! | `history` | the same on the disk, for subscriptions that resume after a restart |
 //! | `backend` | the seam to durable storage; `memory`, `faulty`, `conformance`; `disk`, how durable ones keep rows |
@@ -34,7 +35,7 @@ mod disk;
 mod events;
 mod faulty;
 #[cfg(any(test, feature = "conformance"))]
-mod fixture;
+pub(crate) mod fixture;
 mod history;
 mod index;
 mod key;
@@ -43,6 +44,7 @@ mod plan;
 mod query;
 mod row;
 mod split;
+mod staged;
 mod summary;
 mod totals;
 
@@ -64,13 +66,16 @@ pub use memory::MemoryBackend;
 pub use plan::{Incoming, Outcome, Plan};
 pub use query::{Entries, Order};
 pub use row::{EntryRef, StoredEntry};
+pub use staged::STAGED;
 pub use summary::BlockSums;
 
 use events::Events;
 use history::Kept;
 use index::Index;
-use plan::Step;
+use plan::{Quiet, Step};
 use row::{Held, Probe, Subspace};
+
+use crate::willow::EntryId;
 
 /// How many of an author's capabilities are looked through to share them.
 const SHARED_CAPABILITIES: usize = 16;
@@ -81,6 +86,8 @@ pub struct Store {
     events: Events,
     kept: Kept,
     epoch: u64,
+    /// Payloads with unverified bytes on the disk, and where those end.
+    staged: BTreeMap<EntryId, u64>,
 }
 
 /// The entries of one namespace.
@@ -158,7 +165,7 @@ impl Store {
     /// An empty store that keeps so many changes for subscriptions that are behind.
     #[must_use]
     pub fn with_history(limit: usize) -> Self {
-        Self { namespaces: BTreeMap::new(), events: Events::new(limit), kept: Kept::new(), epoch: 0 }
+        Self { namespaces: BTreeMap::new(), events: Events::new(limit), kept: Kept::new(), epoch: 0, staged: BTreeMap::new() }
     }
 
     /// The store that a backend has kept, and the notes beside it.
@@ -174,6 +181,7 @@ impl Store {
             notes.extend(std::mem::take(&mut chunk.notes));
             store.restore(chunk);
         }
+        store.recover(backend, &mut notes).await?;
         Ok((store, notes))
     }
 
@@ -231,10 +239,11 @@ impl Store {
         if plan.epoch != self.epoch {
             return Err(StalePlan);
         }
-        let steps = std::mem::take(&mut plan.steps);
-        if !steps.is_empty() {
+        if !plan.is_empty() {
             self.epoch += 1;
         }
+        let steps = std::mem::take(&mut plan.steps);
+        std::mem::take(&mut plan.quiet).into_iter().for_each(|change| self.make_quietly(change));
         self.kept.count(steps.len());
         steps.into_iter().for_each(|step| self.make(step));
         Ok(plan.into_outcomes())
@@ -244,6 +253,7 @@ impl Store {
         match step {
             Step::Prune { entry, by, origin } => {
                 self.namespace_of(&entry).remove(&entry);
+                self.staged.remove(&entry.id());
                 self.events.push(|progress| StoreEvent::Pruned { progress, entry, by, origin });
             }
             Step::Insert { held, origin } => {
@@ -252,15 +262,12 @@ impl Store {
                 self.events.push(|progress| StoreEvent::Inserted { progress, entry, available, origin });
             }
             Step::Extend { entry, available, origin } => {
-                let namespace = self.namespace_of(&entry);
-                let place = namespace.find(&entry);
-                if let Some(held) = namespace.index.get_mut(place).filter(|held| held.stored == entry) {
-                    held.available = available;
-                }
+                self.set_available(&entry, available);
                 let total = entry.payload_length();
                 self.events.push(|progress| StoreEvent::Payload { progress, entry, available, total, origin });
             }
             Step::Forget { what, entries } => {
+                entries.iter().for_each(|entry| _ = self.staged.remove(&entry.id()));
                 if let Some(of) = self.namespaces.get_mut(&what.namespace) {
                     entries.into_iter().for_each(|entry| of.remove(&entry));
                     of.authors.retain(|_, author| Arc::strong_count(&author.subspace) > 1);
@@ -268,6 +275,21 @@ impl Store {
                 self.events.push(|_| StoreEvent::Forgotten(what));
             }
             Step::Lose => self.events.break_off(),
+        }
+    }
+
+    fn make_quietly(&mut self, change: Quiet) {
+        match change {
+            Quiet::Stage { id, end } => _ = self.staged.insert(id, end),
+            Quiet::Unstage { id } => _ = self.staged.remove(&id),
+        }
+    }
+
+    fn set_available(&mut self, entry: &StoredEntry, available: u64) {
+        let namespace = self.namespace_of(entry);
+        let place = namespace.find(entry);
+        if let Some(held) = namespace.index.get_mut(place).filter(|held| held.stored == *entry) {
+            held.available = available;
         }
     }
 

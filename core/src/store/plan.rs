@@ -21,6 +21,7 @@ use super::{
     index::{Piece, Position, Run},
     key::{Bounds, path_key},
     row::{EntryRef, Held, Probe, Recency, StoredEntry, Subspace},
+    staged::forget_note,
 };
 use crate::willow::{EntryId, SignedEntry};
 
@@ -45,7 +46,7 @@ pub enum Outcome {
     },
     /// A newer entry, in the store or in the same batch, prunes it. Nothing changes.
     Obsolete,
-    /// The store has this entry, whatever its token. If a payload came along that was not all here, it is now.
+    /// The store has this entry, whatever its token. If a payload came along that was not all here, it is now (unless it is being staged).
     AlreadyHere,
     /// The payload that came along is not the entry's. Nothing changes.
     PayloadMismatch,
@@ -72,6 +73,17 @@ pub enum Outcome {
         /// How many.
         count: u64,
     },
+    /// So much of the payload is here or staged.
+    Staged {
+        /// How many bytes.
+        end: u64,
+        /// How many there will be.
+        total: u64,
+    },
+    /// What was staged of the payload is gone.
+    Unstaged,
+    /// The payload is being staged, and nothing else is added to it meanwhile. Nothing changes.
+    Occupied,
 }
 
 /// One numbered change that [`Store::apply`] makes.
@@ -98,11 +110,24 @@ pub(crate) enum Step {
     Lose,
 }
 
+/// A change that nobody outside is told of; [`Store::apply`] makes it before the numbered ones.
+pub(crate) enum Quiet {
+    /// Unverified bytes of a payload are on the disk, up to here.
+    Stage {
+        id: EntryId,
+        end: u64,
+    },
+    Unstage {
+        id: EntryId,
+    },
+}
+
 /// What would change. Commit [`Plan::take_batch`], then [`Store::apply`] the plan.
 #[must_use = "a plan changes nothing by itself"]
 pub struct Plan {
     pub(crate) epoch: u64,
     pub(crate) steps: Vec<Step>,
+    pub(crate) quiet: Vec<Quiet>,
     outcomes: Vec<Outcome>,
     batch: Batch,
 }
@@ -117,7 +142,7 @@ impl Plan {
     /// Whether nothing changes, so that nothing needs to be committed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
+        self.steps.is_empty() && self.quiet.is_empty()
     }
 
     /// What a backend must commit before the plan is applied. It leaves an empty batch.
@@ -131,7 +156,7 @@ impl Plan {
 }
 
 /// A plan in the making.
-struct Planning<'a> {
+pub(super) struct Planning<'a> {
     store: &'a Store,
     plan: Plan,
     base: ProgressId,
@@ -141,8 +166,8 @@ struct Planning<'a> {
 }
 
 impl<'a> Planning<'a> {
-    fn new(store: &'a Store) -> Self {
-        let plan = Plan { epoch: store.epoch(), steps: Vec::new(), outcomes: Vec::new(), batch: Batch::default() };
+    pub(super) fn new(store: &'a Store) -> Self {
+        let plan = Plan { epoch: store.epoch(), steps: Vec::new(), quiet: Vec::new(), outcomes: Vec::new(), batch: Batch::default() };
         Self { store, plan, base: store.events.base(), payloads: Vec::new(), touched: BTreeSet::new() }
     }
 
@@ -151,15 +176,27 @@ impl<'a> Planning<'a> {
         self.base.plus(self.plan.steps.len() + 1)
     }
 
-    fn put(&mut self, change: Change) {
+    pub(super) fn put(&mut self, change: Change) {
         self.plan.batch.changes.push(change);
     }
 
-    fn step(&mut self, step: Step) {
+    /// Removes an entry of the store, and what is known of it besides.
+    fn put_removal(&mut self, id: EntryId) {
+        self.put(Change::Remove(id));
+        if self.store.staged.contains_key(&id) {
+            self.put(forget_note(&id));
+        }
+    }
+
+    pub(super) fn step(&mut self, step: Step) {
         self.plan.steps.push(step);
     }
 
-    fn durable_for(&mut self, origin: Origin) {
+    pub(super) fn quiet(&mut self, quiet: Quiet) {
+        self.plan.quiet.push(quiet);
+    }
+
+    pub(super) fn durable_for(&mut self, origin: Origin) {
         if !matches!(origin, Origin::Peer(_) | Origin::UnknownPeer) {
             self.plan.batch.durability = Durability::Strict;
         }
@@ -175,7 +212,7 @@ impl<'a> Planning<'a> {
         self.durable_for(origin);
     }
 
-    fn finish(mut self, outcomes: Vec<Outcome>) -> Plan {
+    pub(super) fn finish(mut self, outcomes: Vec<Outcome>) -> Plan {
         self.plan.batch.changes.append(&mut self.payloads);
         let (steps, now) = (self.plan.steps.len(), self.store.progress());
         let progress = if steps == 0 { now } else { self.base.plus(steps) };
@@ -366,6 +403,7 @@ impl Store {
         let mut planning = Planning::new(self);
         let outcome = match self.get(namespace, subspace, path).filter(|entry| entry.id() == *id) {
             None => Outcome::NotHere,
+            Some(_) if self.staged.contains_key(id) => Outcome::Occupied,
             Some(entry) => planning.extend_checked(entry, offset, verified, origin),
         };
         planning.finish(vec![outcome])
@@ -377,7 +415,7 @@ impl Store {
         let entries: Vec<_> = self.entries(namespace, area).map(|entry| entry.stored().clone()).collect();
         let count = entries.len() as u64;
         if count > 0 {
-            entries.iter().for_each(|entry| planning.put(Change::Remove(entry.id())));
+            entries.iter().for_each(|entry| planning.put_removal(entry.id()));
             let what = Forgotten { progress: planning.next(), namespace: namespace.clone(), area: area.clone(), count };
             planning.step(Step::Forget { what: Box::new(what), entries });
             planning.durable_for(Origin::Local);
@@ -405,7 +443,8 @@ impl Planning<'_> {
         let place = match judge(&candidate, known, common) {
             Verdict::Obsolete => return Outcome::Obsolete,
             Verdict::Here(held) => {
-                let payload = candidate.payload.filter(|payload| held.available < payload.len() as u64);
+                let staged = self.store.staged.contains_key(&held.stored.id());
+                let payload = candidate.payload.filter(|payload| held.available < payload.len() as u64 && !staged);
                 if let Some(payload) = payload.filter(|_| self.touched.insert(held.stored.id())) {
                     self.extend(&held.stored, held.available, 0, payload, candidate.origin);
                 }
@@ -417,7 +456,7 @@ impl Planning<'_> {
         for old in known.zip(place).map(|(known, place)| pruned_by(&candidate, known, place)).unwrap_or_default() {
             if self.touched.insert(old.id()) {
                 count += 1;
-                self.put(Change::Remove(old.id()));
+                self.put_removal(old.id());
                 self.step(Step::Prune { entry: old.clone(), by: id, origin });
             }
         }

@@ -50,4 +50,4 @@ pub use willow25::{
 };
 
 #[cfg(test)]
-mod test_values;
+pub(crate) mod test_values;

@@ -15,8 +15,8 @@ use wasm_bindgen::JsValue;
 use super::{
     batch::{Effect, Next, Stored, effects, stored, to_read},
     database::{
-        AUTHORS, ENTRIES, Get, META, NOTES, PAYLOADS, SECRETS, STATE, add, bytes, complete, entry_key, get, put, reason, remove,
-        segment_key, segment_keys, writing,
+        AUTHORS, ENTRIES, Get, HISTORY, META, NOTES, PAYLOADS, SECRETS, STATE, add, bytes, complete, entry_key, get, history_key, put,
+        reason, remove, segment_key, segment_keys, writing,
     },
     failure::Failure,
     secrets::SECRET,
@@ -40,6 +40,7 @@ struct Stores<'a> {
     entries: ObjectStore<'a>,
     authors: ObjectStore<'a>,
     payloads: ObjectStore<'a>,
+    history: ObjectStore<'a>,
     notes: ObjectStore<'a>,
     secrets: ObjectStore<'a>,
     meta: ObjectStore<'a>,
@@ -49,7 +50,7 @@ impl Write<'_> {
     /// Writes it. Unless it is `careful`, entries that it puts are taken to be new, which saves reading them;
     /// [`Failure::Present`] says that one is not.
     pub(super) async fn commit(&self, database: &Database, careful: bool) -> Result<(), Failure> {
-        let transaction = writing(database, &[ENTRIES, AUTHORS, PAYLOADS, NOTES, SECRETS, META], self.batch.durability)?;
+        let transaction = writing(database, &[ENTRIES, AUTHORS, PAYLOADS, HISTORY, NOTES, SECRETS, META], self.batch.durability)?;
         // Whatever fails here aborts it.
         let authors = self.write(&transaction, careful).await.map_err(|failure| reason(&transaction, failure))?;
         complete(transaction).await?;
@@ -64,6 +65,7 @@ impl Write<'_> {
             entries: store(ENTRIES)?,
             authors: store(AUTHORS)?,
             payloads: store(PAYLOADS)?,
+            history: store(HISTORY)?,
             notes: store(NOTES)?,
             secrets: store(SECRETS)?,
             meta: store(META)?,
@@ -90,11 +92,15 @@ impl Write<'_> {
             self.write_entry(&stores, id, effect)?;
         }
         self.write_notes(&stores)?;
+        self.write_history(&stores)?;
         let mut state = State::decode(&bytes(&state.await?.ok_or(Failure::Gone)?)?)?;
         if state.epoch != self.epoch {
             return Err(StorageError::Lost("another tab took the storage over".to_owned()).into());
         }
         state.progress = state.progress.max(self.batch.progress);
+        if let Some(record) = &self.batch.history {
+            state.history = state.history.max(record.key);
+        }
         for effect in effects.values() {
             let (before, after) = (effect.stored.is_there(), effect.is_there());
             state.entries = state.entries.saturating_sub(before.into()).saturating_add(after.into());
@@ -145,6 +151,16 @@ impl Write<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Writes the record of the history, and removes those that it makes superfluous.
+    fn write_history(&self, stores: &Stores<'_>) -> Result<(), Failure> {
+        let Some(record) = &self.batch.history else { return Ok(()) };
+        put(&stores.history, history_key(record.key), &record.bytes)?;
+        match record.trim {
+            Some(trim) => remove(&stores.history, KeyRange::UpperBound(history_key(trim), false)),
+            None => Ok(()),
+        }
     }
 
     fn write_notes(&self, stores: &Stores<'_>) -> Result<(), Failure> {

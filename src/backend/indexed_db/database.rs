@@ -5,6 +5,7 @@
 //! | `entries` | id of an entry | the id again and its row (see [`RowCodec`](osier_core::store::RowCodec)) |
 //! | `authors` | id of an author | its record |
 //! | `payloads` | id of an entry and, big-endian, an offset | a segment of the payload from there on |
+//! | `history` | key, big-endian | a record of the history |
 //! | `notes`, `secrets` | name | value |
 //! | `meta` | [`STATE`] | [`State`](super::state::State) |
 //! | `keys` | [`WRAPPING`] | the key that secrets are wrapped with, a `CryptoKey` |
@@ -24,7 +25,10 @@ use indexed_db_futures::{
     transaction::{Transaction, TransactionDurability, TransactionMode, TransactionOptions},
 };
 use js_sys::Uint8Array;
-use osier_core::{store::Durability, willow::EntryId};
+use osier_core::{
+    store::{Durability, HistoryKey},
+    willow::EntryId,
+};
 use tokio::sync::oneshot;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -34,6 +38,7 @@ use crate::{backend::SCHEMA, platform::spawn_detached};
 pub(super) const ENTRIES: &str = "entries";
 pub(super) const AUTHORS: &str = "authors";
 pub(super) const PAYLOADS: &str = "payloads";
+pub(super) const HISTORY: &str = "history";
 pub(super) const NOTES: &str = "notes";
 pub(super) const SECRETS: &str = "secrets";
 pub(super) const META: &str = "meta";
@@ -44,7 +49,7 @@ pub(super) const STATE: &str = "state";
 /// Where the wrapping key is, in `keys`.
 pub(super) const WRAPPING: &str = "wrapping";
 
-const STORES: [&str; 7] = [ENTRIES, AUTHORS, PAYLOADS, NOTES, SECRETS, META, KEYS];
+const STORES: [&str; 8] = [ENTRIES, AUTHORS, PAYLOADS, HISTORY, NOTES, SECRETS, META, KEYS];
 
 /// A request for one value.
 pub(super) type Get = BasicRequest<Option<JsValue>>;
@@ -184,6 +189,11 @@ pub(super) fn bytes(value: &JsValue) -> Result<Vec<u8>, Failure> {
 /// The key of an entry.
 pub(super) fn entry_key(id: &EntryId) -> JsValue {
     Uint8Array::from(&id.0[..]).into()
+}
+
+/// The key of a record of the history.
+pub(super) fn history_key(key: HistoryKey) -> JsValue {
+    Uint8Array::from(&key.0.to_be_bytes()[..]).into()
 }
 
 /// The key of a segment of a payload.

@@ -1,6 +1,6 @@
 //! Reading what is stored when a store is opened, a part at a time.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, rc::Rc};
 
 use indexed_db_futures::{
     BuildPrimitive, KeyRange, database::Database, future::GetAllPrimitiveRequest, object_store::ObjectStore, query_source::QuerySource,
@@ -10,13 +10,16 @@ use osier_core::{
     store::{AuthorId, Chunk, LoadCursor, RowCodec, StorageError, StoredEntry},
     willow::EntryId,
 };
+use tokio::sync::oneshot;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::{
     database::{AUTHORS, ENTRIES, META, NOTES, SECRETS, STATE, bytes, entry_key, get, reading, reason},
     failure::Failure,
+    holding::Holding,
     state::State,
 };
+use crate::platform::{Task, spawn_local};
 
 /// How many entries a part has.
 const CHUNK: u32 = 2000;
@@ -27,11 +30,39 @@ pub(super) struct Part {
     pub(super) secrets: Vec<(String, Vec<u8>)>,
 }
 
+/// A part that is being read.
+pub(super) struct Ahead {
+    from: LoadCursor,
+    part: oneshot::Receiver<Result<Part, StorageError>>,
+    _task: Task,
+}
+
+impl Ahead {
+    /// Begins to read a part.
+    pub(super) fn start(holding: &Rc<Holding>, from: LoadCursor) -> Self {
+        let (holding, (done, part)) = (holding.clone(), oneshot::channel());
+        let task = spawn_local(async move {
+            let _ = done.send(holding.run(async |database: &Database| load(database, &holding.codec, from).await).await);
+        });
+        Self { from, part, _task: task }
+    }
+
+    /// If it is the part from here on.
+    pub(super) fn of(self, from: LoadCursor) -> Option<Self> {
+        (self.from == from).then_some(self)
+    }
+
+    /// The part.
+    pub(super) async fn finish(self) -> Result<Part, StorageError> {
+        self.part.await.map_err(|_| StorageError::Unknown("reading was broken off".to_owned()))?
+    }
+}
+
 /// The values of a store, or of a part of it.
 type All = GetAllPrimitiveRequest<JsValue>;
 
 /// Reads a part, with all authors and notes if it is the first.
-pub(super) async fn load(database: &Database, codec: &RefCell<RowCodec>, from: LoadCursor) -> Result<Part, Failure> {
+async fn load(database: &Database, codec: &RefCell<RowCodec>, from: LoadCursor) -> Result<Part, Failure> {
     let transaction = reading(database, &[ENTRIES, AUTHORS, NOTES, SECRETS, META])?;
     let store = |name: &str| transaction.object_store(name);
     let (entries, authors, notes, secrets, meta) = (store(ENTRIES)?, store(AUTHORS)?, store(NOTES)?, store(SECRETS)?, store(META)?);
@@ -44,8 +75,9 @@ pub(super) async fn load(database: &Database, codec: &RefCell<RowCodec>, from: L
     let rows = values(&entries, from)?;
     let result = async {
         let state = state.await?.ok_or(Failure::Gone)?;
-        let mut part =
-            Part { chunk: Chunk { progress: State::decode(&bytes(&state)?)?.progress, ..Chunk::default() }, secrets: Vec::new() };
+        let state = State::decode(&bytes(&state)?)?;
+        let chunk = Chunk { progress: state.progress, history: Some(state.history), ..Chunk::default() };
+        let mut part = Part { chunk, secrets: Vec::new() };
         if let Some((authors, notes, secrets)) = beside {
             for (id, record) in both(authors).await? {
                 let id = bytes(&id)?.try_into().map(AuthorId);
@@ -56,24 +88,24 @@ pub(super) async fn load(database: &Database, codec: &RefCell<RowCodec>, from: L
             part.secrets = named(both(secrets).await?)?;
         }
         let rows: Vec<JsValue> = rows.await?.collect::<Result<_, _>>()?;
-        let mut damaged = Vec::new();
-        for (place, row) in rows.iter().enumerate() {
-            match decode(&codec.borrow(), row) {
-                Some(entry) => part.chunk.entries.push(entry),
-                None => damaged.push(place),
-            }
-        }
-        let mut last = part.chunk.entries.last().map(|(entry, _)| entry.id());
-        if !damaged.is_empty() {
-            // What a damaged row says of itself cannot be trusted: its key says which it is.
+        let found: Vec<_> = rows.iter().map(|row| decode(&codec.borrow(), row)).collect();
+        let ids = found.iter().map(|entry| entry.as_ref().map(|(entry, _)| entry.id()));
+        let last = if is_ascending(from.0, ids) {
+            let last = found.last().and_then(|entry| entry.as_ref().map(|(entry, _)| entry.id()));
+            part.chunk.entries = found.into_iter().flatten().collect();
+            last
+        } else {
+            // What a damaged row says of itself cannot be trusted: the keys say which they are.
             let keys: Vec<JsValue> = keys(&entries, from)?.await?.collect::<Result<_, _>>()?;
-            let mut ids = Vec::with_capacity(keys.len());
-            for key in &keys {
-                ids.push(id_of(key)?);
+            let ids = keys.iter().map(id_of).collect::<Result<Vec<_>, _>>()?;
+            for (id, entry) in ids.iter().zip(found) {
+                match entry.filter(|(entry, _)| entry.id() == *id) {
+                    Some(entry) => part.chunk.entries.push(entry),
+                    None => part.chunk.damaged.push(*id),
+                }
             }
-            part.chunk.damaged = damaged.iter().filter_map(|&place| ids.get(place).copied()).collect();
-            last = ids.last().copied();
-        }
+            ids.last().copied()
+        };
         let full = u32::try_from(rows.len()).is_ok_and(|count| count == CHUNK);
         part.chunk.next = last.filter(|_| full).map(|last| LoadCursor(Some(last)));
         Ok(part)
@@ -86,6 +118,16 @@ fn decode(codec: &RowCodec, stored: &JsValue) -> Option<(StoredEntry, u64)> {
     let stored = bytes(stored).ok()?;
     let (id, row) = stored.split_first_chunk::<32>()?;
     codec.decode(&EntryId(*id), row).ok()
+}
+
+/// Whether these are the ids of rows that are where they belong: all there, each behind the one before.
+fn is_ascending(mut last: Option<EntryId>, ids: impl Iterator<Item = Option<EntryId>>) -> bool {
+    let mut ids = ids;
+    ids.all(|id| {
+        let behind = id.is_some() && id > last;
+        last = id;
+        behind
+    })
 }
 
 fn id_of(key: &JsValue) -> Result<EntryId, Failure> {

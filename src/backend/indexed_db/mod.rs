@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `database` | the database and its object stores, transactions, keys |
 //! | `state` | what the database says of itself |
-//! | `load`, `batch`, `commit`, `payload` | reading and writing |
+//! | `load`, `batch`, `commit`, `payload`, `history` | reading and writing |
 //! | `secrets` | secrets at rest |
 //! | `holding` | the connection, and losing it |
 //! | `failure` | what goes wrong |
@@ -20,6 +20,7 @@ mod batch;
 mod commit;
 mod database;
 mod failure;
+mod history;
 mod holding;
 mod load;
 mod payload;
@@ -30,7 +31,7 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use indexed_db_futures::database::Database;
 use osier_core::{
-    store::{Backend, Batch, Change, Chunk, LoadCursor, StorageError, Usage},
+    store::{Backend, Batch, Change, Chunk, HistoryKey, LoadCursor, StorageError, Usage},
     willow::EntryId,
 };
 
@@ -39,6 +40,7 @@ use self::{
     database::{META, STATE, bytes, get, reading},
     failure::Failure,
     holding::{Holding, Standing, TAKEN_OVER},
+    load::Ahead,
     secrets::SECRET,
     state::State,
 };
@@ -55,6 +57,8 @@ const LETTING_GO: Duration = Duration::from_secs(1);
 /// Durable storage.
 pub struct Durable {
     holding: Rc<Holding>,
+    /// The next part to load, which is read while the caller works on the one before.
+    ahead: RefCell<Option<Ahead>>,
     owner: RefCell<Option<OwnerLock>>,
     _thefts: Task,
 }
@@ -81,7 +85,7 @@ impl Durable {
                 holding.lose(TAKEN_OVER);
             }
         });
-        Ok(Self { holding, owner: RefCell::new(Some(owner)), _thefts: thefts })
+        Ok(Self { holding, ahead: RefCell::default(), owner: RefCell::new(Some(owner)), _thefts: thefts })
     }
 
     /// Deletes the database of this name, if there is one.
@@ -131,7 +135,10 @@ fn lock_name(place: &str) -> String {
 
 impl Backend for Durable {
     async fn load(&self, from: LoadCursor) -> Result<Chunk, StorageError> {
-        let mut part = self.holding.run(async |database: &Database| load::load(database, &self.holding.codec, from).await).await?;
+        self.holding.check()?;
+        let ahead = self.ahead.take().and_then(|ahead| ahead.of(from));
+        let mut part = ahead.unwrap_or_else(|| Ahead::start(&self.holding, from)).finish().await?;
+        *self.ahead.borrow_mut() = part.chunk.next.map(|next| Ahead::start(&self.holding, next));
         for (name, sealed) in part.secrets {
             let secret = secrets::open(self.holding.wrapping.as_ref(), &name, &sealed).await?;
             part.chunk.notes.push((name, secret));
@@ -141,6 +148,7 @@ impl Backend for Durable {
 
     async fn commit(&self, batch: Batch) -> Result<(), StorageError> {
         self.holding.check()?;
+        self.ahead.take();
         let sealed = self.seal(&batch).await?;
         let write = Write { batch: &batch, sealed, codec: &self.holding.codec, epoch: self.holding.epoch };
         let commit = async |database: &Database| match write.commit(database, false).await {
@@ -152,6 +160,10 @@ impl Backend for Durable {
 
     async fn read_payload(&self, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, StorageError> {
         self.holding.run(async |database: &Database| payload::read(database, id, offset, len).await).await
+    }
+
+    async fn history(&self, after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError> {
+        self.holding.run(async |database: &Database| history::read(database, after).await).await
     }
 
     async fn usage(&self) -> Result<Usage, StorageError> {
@@ -166,6 +178,7 @@ impl Backend for Durable {
     }
 
     async fn close(&self) -> Result<(), StorageError> {
+        self.ahead.take();
         self.holding.close();
         let owner = self.owner.take();
         if let Some(owner) = owner {

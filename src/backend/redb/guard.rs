@@ -12,6 +12,9 @@ use std::{
 
 use redb::{BackendError, StorageBackend};
 
+/// How long the mark of redb's files is.
+const MARK: usize = 9;
+
 /// See the module. Clones are the same file.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
@@ -59,10 +62,26 @@ impl Guard {
             None => now(&*self.file),
         }
     }
+
+    /// A file whose first bytes are zeros was being made when its maker died: redb writes them last, and takes the file for somebody
+    /// else's. It begins anew. redb asks for the length first, and once it has the lock, so that nobody is just making it.
+    fn begin_anew_what_was_not_made(&self) -> io::Result<()> {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(acts) = held.as_mut().filter(|acts| acts.is_empty()) else { return Ok(()) };
+        let length = self.file.len()?;
+        let mut head = [0; MARK];
+        let there = head.get_mut(..usize::try_from(length).unwrap_or(MARK).min(MARK)).unwrap_or_default();
+        self.file.read(0, there)?;
+        if length > 0 && head == [0; MARK] {
+            acts.push(Act::SetLength(0));
+        }
+        Ok(())
+    }
 }
 
 impl StorageBackend for Guard {
     fn len(&self) -> io::Result<u64> {
+        self.begin_anew_what_was_not_made()?;
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let set = held.iter().flatten().rev().find_map(|act| if let Act::SetLength(length) = act { Some(*length) } else { None });
         set.map_or_else(|| self.file.len(), Ok)

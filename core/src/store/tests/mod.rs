@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backends;
+mod crashes;
 mod disk;
 mod events;
 mod history;
@@ -9,6 +10,7 @@ mod join;
 mod model;
 mod ranges;
 mod resume;
+mod staged;
 
 use std::task::{Context, Poll, Waker};
 

@@ -5,10 +5,15 @@ use std::io::ErrorKind;
 use osier_core::store::StorageError;
 
 use super::{
-    Plain,
+    Contents, Plain,
     disk::Disk,
     script::{Script, script},
 };
+
+/// What is there, once it can be read again.
+fn contents(plain: &mut Plain) -> Contents {
+    (0..20).find_map(|_| plain.try_contents().ok()).expect("the disk works again")
+}
 
 /// Makes the step until it is made. What is there agrees with every answer. How many times it failed.
 fn make(plain: &mut Plain, script: &Script, step: usize) -> Vec<StorageError> {
@@ -17,12 +22,17 @@ fn make(plain: &mut Plain, script: &Script, step: usize) -> Vec<StorageError> {
     loop {
         match plain.writer.commit(&plain.access, batch) {
             Ok(()) => {
-                assert_eq!(plain.contents(), *after);
+                assert_eq!(contents(plain), *after);
                 return failures;
             }
             Err(StorageError::Unknown(_)) => failures.push(StorageError::Unknown(String::new())),
+            // After an answer that left it open it may be there.
+            Err(error) if failures.iter().any(|failure| matches!(failure, StorageError::Unknown(_))) => {
+                assert!([script.after(step), after.clone()].contains(&contents(plain)), "after {error}");
+                failures.push(error);
+            }
             Err(error) => {
-                assert_eq!(plain.contents(), script.after(step), "after {error}");
+                assert_eq!(contents(plain), script.after(step), "after {error}");
                 failures.push(error);
             }
         }
@@ -49,6 +59,8 @@ fn durable_whatever_act_fails_memory_and_disk_agree_and_it_goes_on() {
             for step in 0..script.steps.len() {
                 answered += make(&mut plain, &script, step).len();
             }
+            // It is not there to the last if the acts that failed were the last.
+            disk.fail(0, 0, kind);
             drop(plain);
             assert_eq!(Plain::open(&disk).unwrap().contents(), script.after(script.steps.len()), "{kind} at {failing}");
         }

@@ -1,11 +1,13 @@
 //! Records of the log: those that hold and follow each other are read, nothing else is.
 
-use redb::backends::InMemoryBackend;
-
-use super::super::{
-    failure::Failed,
-    log::{Log, Record},
-    tables::Kind,
+use super::{
+    super::{
+        failure::Failed,
+        folder::Medium as _,
+        log::{Log, Record},
+        tables::Kind,
+    },
+    disk::Disk,
 };
 
 fn record(name: &str) -> Record {
@@ -16,7 +18,7 @@ fn record(name: &str) -> Record {
 }
 
 fn log(last: u64) -> Log {
-    Log::open(Box::new(InMemoryBackend::new()), [7; 32], 4096, last).map_err(Failed::into_error).unwrap().0
+    Log::open(Disk::default().log().unwrap(), [7; 32], 4096, last).map_err(Failed::into_error).unwrap().0
 }
 
 /// Records numbered from `first`, as the log writes them.

@@ -9,7 +9,7 @@ mod script;
 use std::collections::BTreeMap;
 
 use osier_core::{
-    store::{Backend, HistoryKey, LoadCursor, ProgressId, Usage},
+    store::{Backend, HistoryKey, LoadCursor, ProgressId, StorageError, Usage},
     willow::EntryId,
 };
 use tokio::sync::RwLock;
@@ -68,16 +68,20 @@ impl Plain {
     }
 
     fn contents(&mut self) -> Contents {
+        self.try_contents().unwrap()
+    }
+
+    fn try_contents(&mut self) -> Result<Contents, StorageError> {
         let Self { writer, access } = self;
-        let usage = writer.read(access, |database, _| tables::usage(database)).unwrap();
+        let usage = writer.read(access, |database, _| tables::usage(database))?;
         let mut contents = Contents { usage, ..Contents::default() };
         let mut next = Some(LoadCursor::default());
         while let Some(from) = next {
-            let chunk = writer.load(access, from).unwrap();
+            let chunk = writer.load(access, from)?;
             assert_eq!(chunk.damaged, []);
             for (entry, available) in chunk.entries {
                 let id = entry.id();
-                let payload = writer.read(access, |database, _| tables::read_payload(database, &id, 0, u64::MAX)).unwrap();
+                let payload = writer.read(access, |database, _| tables::read_payload(database, &id, 0, u64::MAX))?;
                 assert_eq!(payload.len() as u64, available);
                 contents.entries.insert(id, (entry.progress(), payload));
             }
@@ -85,7 +89,7 @@ impl Plain {
             contents.progress = chunk.progress;
             next = chunk.next;
         }
-        contents.history = writer.read(access, |database, _| tables::history(database, HistoryKey::default())).unwrap();
-        contents
+        contents.history = writer.read(access, |database, _| tables::history(database, HistoryKey::default()))?;
+        Ok(contents)
     }
 }

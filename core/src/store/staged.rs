@@ -1,0 +1,141 @@
+//! Payload bytes that cannot be verified before the last of them: on the disk as they come, and not there before they are proven.
+//!
+//! A payload out of a drop has no labels, so nothing of it can be checked before its end. It is written where it belongs, behind what is
+//! here of it, with a note that says where the unverified bytes begin; the index, and so everybody who asks, knows nothing of them. When
+//! the payload is proven, the note goes and the bytes are available, in one batch. Else they go: storage only appends to a payload, so the
+//! entry is put anew, without any. A note that is found on opening means that a drop was not read to its end, and is treated likewise.
+//!
+//! While bytes are staged, nothing else is added to that payload.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use willow25::prelude::{NamespaceId, Path, SubspaceId};
+
+use super::{
+    EntryRef, Store,
+    backend::{Backend, Change, StorageError},
+    events::Origin,
+    plan::{Outcome, Plan, Planning, Quiet, Step},
+    row::StoredEntry,
+};
+use crate::willow::EntryId;
+
+/// The names of notes about staged payloads begin like this; the id of the entry follows, in hexadecimal.
+pub const STAGED: &str = "staged/";
+
+fn note_name(id: &EntryId) -> String {
+    id.0.iter().fold(STAGED.to_owned(), |name, byte| name + &format!("{byte:02x}"))
+}
+
+fn noted_id(name: &str) -> Option<EntryId> {
+    let digits: &[u8; 64] = name.strip_prefix(STAGED)?.as_bytes().try_into().ok()?;
+    let mut id = [0; 32];
+    for (byte, pair) in id.iter_mut().zip(digits.as_chunks::<2>().0) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(EntryId(id))
+}
+
+/// The change that takes a note about a staged payload back.
+pub(super) fn forget_note(id: &EntryId) -> Change {
+    Change::Note { name: note_name(id), value: None }
+}
+
+impl Store {
+    /// What would change if these bytes of an entry's payload, from `offset` on, were staged. They must continue what is here and staged, or
+    /// overlap it. Then come [`Store::plan_proven`] or [`Store::plan_unstage`].
+    pub fn plan_stage(&self, place: (&NamespaceId, &SubspaceId, &Path), id: &EntryId, offset: u64, mut bytes: Vec<u8>) -> Plan {
+        let mut planning = Planning::new(self);
+        let Some(entry) = self.named(place, id) else { return planning.finish(vec![Outcome::NotHere]) };
+        let (staged, total) = (self.staged.get(id).copied(), entry.payload_length());
+        let here = staged.unwrap_or(entry.available());
+        let Some(end) = offset.checked_add(bytes.len() as u64).filter(|&end| end <= total) else {
+            return planning.finish(vec![Outcome::BeyondEnd]);
+        };
+        if offset > here {
+            return planning.finish(vec![Outcome::Gap { available: here }]);
+        }
+        if end <= here {
+            return planning.finish(vec![Outcome::NothingNew]);
+        }
+        if staged.is_none() {
+            planning.put(Change::Note { name: note_name(id), value: Some(here.to_be_bytes().to_vec()) });
+        }
+        bytes.drain(..usize::try_from(here - offset).unwrap_or(usize::MAX).min(bytes.len()));
+        planning.put(Change::Payload { id: *id, offset: here, bytes });
+        planning.quiet(Quiet::Stage { id: *id, end });
+        planning.finish(vec![Outcome::Staged { end, total }])
+    }
+
+    /// What would change if the staged payload, which is all here, were available: it was proven to be the entry's.
+    pub fn plan_proven(&self, place: (&NamespaceId, &SubspaceId, &Path), id: &EntryId, origin: Origin) -> Plan {
+        let mut planning = Planning::new(self);
+        let outcome = match (self.named(place, id), self.staged.get(id)) {
+            (None, _) => Outcome::NotHere,
+            (Some(_), None) => Outcome::NothingNew,
+            (Some(entry), Some(&end)) if end < entry.payload_length() => Outcome::Gap { available: end },
+            (Some(entry), Some(&end)) => {
+                planning.put(forget_note(id));
+                planning.quiet(Quiet::Unstage { id: *id });
+                planning.step(Step::Extend { entry: entry.stored().clone(), available: end, origin });
+                planning.durable_for(origin);
+                Outcome::Extended { available: end, total: end }
+            }
+        };
+        planning.finish(vec![outcome])
+    }
+
+    /// What would change if the staged bytes of a payload were dropped: they are not the entry's, or nobody knows. What was here of it
+    /// before goes, too.
+    pub fn plan_unstage(&self, place: (&NamespaceId, &SubspaceId, &Path), id: &EntryId, origin: Origin) -> Plan {
+        let mut planning = Planning::new(self);
+        let outcome = match (self.named(place, id), self.staged.contains_key(id)) {
+            (None, _) => Outcome::NotHere,
+            (Some(_), false) => Outcome::NothingNew,
+            (Some(entry), true) => {
+                planning.put_anew(entry.stored());
+                planning.quiet(Quiet::Unstage { id: *id });
+                if entry.available() > 0 {
+                    planning.step(Step::Extend { entry: entry.stored().clone(), available: 0, origin });
+                }
+                Outcome::Unstaged
+            }
+        };
+        planning.finish(vec![outcome])
+    }
+
+    /// To be called when the store has been loaded, with the notes that were beside it: payloads that were staged and never proven are dropped,
+    /// and their notes taken out.
+    ///
+    /// # Errors
+    /// If the backend fails.
+    pub async fn recover(&mut self, backend: &impl Backend, notes: &mut BTreeMap<String, Vec<u8>>) -> Result<(), StorageError> {
+        let names: Vec<String> = notes.keys().filter(|name| name.starts_with(STAGED)).cloned().collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let ids: BTreeSet<EntryId> = names.iter().filter_map(|name| noted_id(name)).collect();
+        let all = self.namespaces.values().flat_map(|namespace| namespace.index.all());
+        let entries: Vec<StoredEntry> = all.filter(|held| ids.contains(&held.stored.id())).map(|held| held.stored.clone()).collect();
+        let mut planning = Planning::new(self);
+        entries.iter().for_each(|entry| planning.put_anew(entry));
+        names.iter().for_each(|name| planning.put(Change::Note { name: name.clone(), value: None }));
+        backend.commit(planning.finish(Vec::new()).take_batch()).await?;
+        entries.iter().for_each(|entry| self.set_available(entry, 0));
+        names.iter().for_each(|name| drop(notes.remove(name)));
+        Ok(())
+    }
+
+    fn named(&self, (namespace, subspace, path): (&NamespaceId, &SubspaceId, &Path), id: &EntryId) -> Option<EntryRef<'_>> {
+        self.get(namespace, subspace, path).filter(|entry| entry.id() == *id)
+    }
+}
+
+impl Planning<'_> {
+    /// Puts an entry anew, without its payload.
+    fn put_anew(&mut self, entry: &StoredEntry) {
+        self.put(Change::Remove(entry.id()));
+        self.put(Change::Put(entry.clone()));
+        self.put(forget_note(&entry.id()));
+    }
+}
