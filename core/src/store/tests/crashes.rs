@@ -37,7 +37,7 @@ fn scenario() -> Vec<Step> {
     let peer = Origin::Peer(SessionId(1));
     let large: Vec<u8> = (0..=255).cycle().take(70_000).collect();
     let mut steps = vec![Step::Note("secret/wallet", Some(b"a user")), Step::Note("setting", Some(b"1"))];
-    let mut change = |steps: &mut Vec<Step>, effect: Effect| steps.push(Step::Change(effect));
+    let change = |steps: &mut Vec<Step>, effect: Effect| steps.push(Step::Change(effect));
     for round in 0..4_u8 {
         let (anna, bert) = (|| Author::new(&namespace(2), 1), || Author::new(&namespace(2), 2));
         let (time, name) = (u64::from(round) + 1, round.to_string());
