@@ -85,8 +85,6 @@ function onNew(notebook, start) {
 
 async function showNotebook(node, joined, name, relays, ticket) {
   const notebook = new Notebook(node, joined);
-  $("start").hidden = true;
-  $("notebook").hidden = false;
   $("read-only").hidden = !notebook.readOnly;
   $("read-only").textContent = READ_ONLY;
   for (const id of ["new", "files"]) $(id).disabled = notebook.readOnly;
@@ -104,9 +102,11 @@ async function showNotebook(node, joined, name, relays, ticket) {
   notebook.addEventListener("names", () => describeYou(notebook));
   describeYou(notebook);
   await notebook.start();
+  $("start").hidden = true;
+  $("notebook").hidden = false;
+  await editor.show(undefined); // before anybody can type
   for (const peer of joined.peers) peers.call(peer);
   if (name !== "" && !notebook.readOnly) await notebook.rename(name).catch((error) => toast(error.message, true));
-  await editor.show(undefined);
   const { namespace, user, access, peers: known } = joined;
   remember({ namespace, user, access, peers: known, relays, ticket });
   $("leave").addEventListener("click", () => leave(node), { once: true });

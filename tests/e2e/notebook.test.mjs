@@ -75,7 +75,7 @@ test("durable: a notebook outlives its page, and is taken over by another tab on
     const ada = await arrive();
     await create(ada, "Ada");
     await write(ada, "notes/today", "It lasts.");
-    await ada.getByText("in this browser", { exact: false }).first().waitFor();
+    await ada.locator("#storage").getByText("in this browser", { exact: false }).waitFor();
     await ada.reload();
     await entry(ada, "notes/today").click();
     await ada.waitForFunction(() => document.getElementById("text").value === "It lasts.");

@@ -401,8 +401,8 @@ fn where_no_history_is_kept_none_is_written() {
 #[test]
 fn a_record_larger_than_any_should_be_is_not_written() {
     let author = Author::new(&namespace(2), 1);
-    let long = vec!["x".repeat(4000)];
-    let below = |i: usize| path(&[&long[0], &i.to_string()]);
+    let long = "x".repeat(4000);
+    let below = |i: usize| path(&[&long, &i.to_string()]);
     let (mut store, backend) = (Store::new(), MemoryBackend::new());
     for part in 0..3 {
         let incoming = (part * 800..(part + 1) * 800).map(|i| author.sends(&below(i), 1, b"")).collect();

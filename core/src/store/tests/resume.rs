@@ -178,7 +178,7 @@ proptest! {
                 Op::Read => run.read(),
             }
             run.check();
-            if run.count % 3 == 0 {
+            if run.count.is_multiple_of(3) {
                 run.follow();
             }
         }
