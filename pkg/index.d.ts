@@ -385,6 +385,7 @@ export type ErrorCode =
   | "alreadyOpen"
   | "storage"
   | "wasmLoadFailed"
+  /** The WebAssembly module trapped, which is a defect: nothing of it answers until the page is reloaded. */
   | "fatal"
   | "internal";
 
