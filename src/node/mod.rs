@@ -13,6 +13,7 @@ mod entries;
 mod error;
 mod event;
 mod events;
+mod group;
 mod handle;
 mod inner;
 mod intent;
