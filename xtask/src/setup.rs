@@ -1,6 +1,7 @@
 //! Installing what is missing, one line each. Every command calls the pieces that it needs.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -28,13 +29,33 @@ pub fn command(arguments: &[String]) -> Outcome {
     Ok(())
 }
 
+/// Begins to install everything, beside what the caller does meanwhile: downloads wait for the network, builds for disks. Whoever needs a
+/// piece waits for it, and hears then if it cannot be had.
+pub fn begin() {
+    std::thread::spawn(|| {
+        let pieces: [fn() -> Outcome; 5] =
+            [|| chromium().map(drop), wasm_target, npm_packages, || wasm_bindgen().map(drop), || wasm_pack().map(drop)];
+        // Told again when the piece is needed.
+        let _ = pieces.iter().try_for_each(|piece| piece());
+    });
+}
+
+/// Held by who installs something: two at once would get into each other's way.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+fn installing() -> MutexGuard<'static, ()> {
+    INSTALLING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The standard library for wasm, and clang, which compiles ring for it.
 pub fn wasm_target() -> Outcome {
+    let turn = installing();
     let sysroot = capture(program("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
     if !Path::new(sysroot.trim()).join("lib/rustlib").join(WASM).is_dir() {
         println!("setup: adding the target {WASM} with rustup");
         run(program("rustup").args(["target", "add", WASM]).current_dir(root()))?;
     }
+    drop(turn);
     system_packages(&[(&["clang"], "clang")])
 }
 
@@ -68,6 +89,7 @@ pub fn chromium() -> Outcome<Browser> {
 /// The npm packages of package-lock.json, in `node_modules/`.
 pub fn npm_packages() -> Outcome {
     node()?;
+    let _turn = installing();
     let wanted = locked_versions(&root().join("package-lock.json"))?;
     let there = locked_versions(&root().join("node_modules/.package-lock.json")).unwrap_or_default();
     if wanted.iter().all(|package| there.contains(package)) {
@@ -89,6 +111,7 @@ pub fn node() -> Outcome {
 
 /// Installs, with apt, the packages whose programs are missing: pairs of (names of the program, package).
 fn system_packages(needs: &[(&[&str], &str)]) -> Outcome {
+    let _turn = installing();
     let missing: Vec<&str> = needs.iter().filter(|(programs, _)| find_program(programs).is_none()).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
@@ -111,6 +134,7 @@ fn is_root() -> Outcome<bool> {
 
 /// The folder with `programs`, all of exactly `version`: from PATH, from target/tools, or installed there.
 fn cargo_tool(package: &str, version: &str, programs: &[&str]) -> Outcome<PathBuf> {
+    let _turn = installing();
     let tools = target().join("tools");
     let on_path = find_program(&programs[..1]).and_then(|program| program.parent().map(Path::to_owned));
     for folder in on_path.into_iter().chain([tools.join("bin")]) {

@@ -35,6 +35,9 @@ pub fn command(filters: &[String]) -> Outcome {
         return Err(format!("test takes names of tests, no options like `{option}`").into());
     }
     let layers: Vec<&Layer> = if filters.is_empty() { CHECKS.iter().chain(TESTS).collect() } else { TESTS.iter().collect() };
+    if filters.is_empty() {
+        setup::begin();
+    }
     let mut report = Vec::new();
     let mut total = Counts::default();
     for (name, run_layer) in layers {
