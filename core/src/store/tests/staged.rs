@@ -187,12 +187,13 @@ fn an_entry_that_goes_takes_what_was_staged_with_it() {
         world.commit(plan);
         assert_eq!((world.available(), world.on_disk().as_slice(), world.notes()), (None, &b""[..], 0));
         assert_eq!((world.stage(4, b"more"), world.proven()), (Outcome::NotHere, Outcome::NotHere));
-        if !prune {
-            // It comes back, as if nothing had been.
-            let plan = world.store.plan(vec![world.author.writes(&place(), 1, PAYLOAD)]);
-            assert_eq!(world.commit(plan), Outcome::Inserted { pruned: 0 });
-            assert_eq!((world.available(), world.on_disk().as_slice()), (Some(TOTAL), PAYLOAD));
-        }
+        // It comes back, as if nothing had been.
+        let plan = world.store.plan_forget(&namespace(2), &Area::full());
+        world.commit(plan);
+        let plan = world.store.plan(vec![world.author.sends(&place(), 1, PAYLOAD)]);
+        assert_eq!(world.commit(plan), Outcome::Inserted { pruned: 0 });
+        assert_eq!(world.extend(0, PAYLOAD), Outcome::Extended { available: TOTAL, total: TOTAL });
+        assert_eq!((world.available(), world.on_disk().as_slice()), (Some(TOTAL), PAYLOAD));
     }
 }
 
