@@ -62,9 +62,17 @@ export type EntryKey = Pick<Entry, "namespace" | "user" | "path">;
 export interface OpenOptions {
   /** Relay URLs (`https://…`, or `http://127.0.0.1:PORT` for development). Without a relay no peer can be reached. */
   relays?: string[];
-  /** `"memory"` is what there is: data lives as long as the node. */
-  storage?: "memory";
-  /** The endpoint's secret key, 32 bytes; default `"ephemeral"`: made for this node. */
+  /**
+   * Where data is kept: in IndexedDB under this name (default `{ indexedDb: "osier" }`), or in memory, as long as the node lives. Where there
+   * is no IndexedDB, as in some private windows, `open` rejects with `storageUnavailable`; memory has to be asked for.
+   */
+  storage?: "memory" | { indexedDb: string };
+  /**
+   * What to do when another tab has the database or the key open: wait until it lets go, 15 s at most (the default), give up at once, both with
+   * `alreadyOpen`, or take it: whoever had it can write no more and sees `storageLost`.
+   */
+  lock?: "wait" | "fail" | "steal";
+  /** The endpoint's secret key, 32 bytes; default: made once and kept in the storage. `"ephemeral"`: made for this node and forgotten with it. */
   secretKey?: Uint8Array | "ephemeral";
   /** Where the WebAssembly module comes from; default: the file beside the package's script. */
   wasm?: WebAssembly.Module | BufferSource | Response | URL | string;
@@ -277,6 +285,22 @@ export interface PeerInfo {
 export interface NodeStatus {
   /** The home relay, through which others reach this node. */
   relay: RelayStatus;
+  /** Where data is kept. */
+  storage: StorageStatus;
+}
+
+export interface StorageStatus {
+  /** Whether data lasts longer than the node. */
+  durable: boolean;
+  /**
+   * `full`: the last write found no room (`quotaExceeded`), what was there is there, and writes may be tried again; `readOnly`: nothing can be
+   * written; `lost`: it was taken away, every write fails with `storageLost`, and the node can be opened again.
+   */
+  state: "ok" | "full" | "readOnly" | "lost";
+  /** Why it is lost. */
+  reason: string | null;
+  /** How many entries were removed on opening because what was stored of them was damaged. Peers that have them send them again. */
+  damaged: number;
 }
 
 export interface RelayStatus {
@@ -285,6 +309,23 @@ export interface RelayStatus {
   url: string | null;
   /** Why it is not connected, for people: what the relay said, or how the last attempt failed. */
   reason: string | null;
+}
+
+export interface StorageInfo {
+  /** Whether data lasts longer than the node. */
+  durable: boolean;
+  /** As in `StorageStatus`. */
+  state: StorageStatus["state"];
+  reason: string | null;
+  entries: number;
+  /** Bytes of all payloads here. */
+  payloadBytes: number;
+  /** Bytes that everything of this origin takes, where the browser tells. */
+  usage: number | null;
+  /** Bytes that it may grow to, where the browser tells. */
+  quota: number | null;
+  /** Whether the browser has promised not to delete it to make room for others. */
+  persisted: boolean;
 }
 
 /** What a page knows of itself and a worker has to be told. Omitted fields say nothing. */
@@ -337,6 +378,11 @@ export type ErrorCode =
   | "closed"
   | "aborted"
   | "shuttingDown"
+  | "quotaExceeded"
+  | "storageLost"
+  | "storageVersion"
+  | "storageUnavailable"
+  | "alreadyOpen"
   | "storage"
   | "wasmLoadFailed"
   | "fatal"
@@ -373,6 +419,13 @@ export class WillowNode implements AsyncDisposable {
   watchPeers(signal?: AbortSignal): AsyncIterableIterator<PeerEvent>;
   /** Begins with the state of now; of changes in quick succession only the last is seen. */
   watchStatus(signal?: AbortSignal): AsyncIterableIterator<NodeStatus>;
+  /** How much is stored, and where. */
+  storage(): Promise<StorageInfo>;
+  /**
+   * Asks the browser not to delete what is stored here to make room for others. Whether it promises that: it may ask the person, decide by itself,
+   * or (in a worker, where it cannot be asked) say no.
+   */
+  requestPersistence(): Promise<boolean>;
   /**
    * Says what the node cannot see for itself. A node in a page listens to the page's events by itself while it is open (and shuts down when
    * the page goes away for good); one in a worker has to be told by a page. Throws `invalidArgument`, and `shuttingDown` after `shutdown`.

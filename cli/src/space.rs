@@ -3,7 +3,7 @@
 use clap::Args;
 use osier::{
     Intent, Node, NodeOptions,
-    node::{Access, Joined, Mode, NamespaceKind, PeerAddress, SessionInit},
+    node::{Access, Joined, Lock, Mode, NamespaceKind, PeerAddress, SessionInit, StorageOptions},
 };
 
 use crate::failure::{Failure, Outcome};
@@ -14,9 +14,9 @@ pub(crate) struct SpaceOptions {
     /// URL of a relay; may be given more than once.
     #[arg(long = "relay", required = true, value_name = "URL")]
     relays: Vec<String>,
-    /// Where data is kept. `memory`: as long as the program runs.
-    #[arg(long, default_value = "memory", value_parser = ["memory"])]
-    data: String,
+    /// Directory where data and identity are kept, made if it is not there. Without it they live as long as the program runs.
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
 }
 
 /// A node in a space.
@@ -33,9 +33,15 @@ impl Space {
         Ok(Self { node, joined })
     }
 
-    /// Opens a node and makes a user and an owned space.
+    /// Opens a node and makes a user and an owned space; or goes on in the one that a directory holds.
     pub(crate) async fn create(options: SpaceOptions) -> Outcome<Self> {
         let node = open(options).await?;
+        if let (Some(known), Some(user)) = (node.namespaces().await?.into_iter().next(), node.users().await?.into_iter().next()) {
+            let written = node.capabilities(Some(known.id.clone())).await?.iter().any(|held| held.access == Access::Write);
+            let access = if written { Access::Write } else { Access::Read };
+            let area = osier::node::Area::full();
+            return Ok(Self { node, joined: Joined { namespace: known.id, user, access, area, peers: Vec::new() } });
+        }
         let user = node.create_user().await?;
         let namespace = node.create_namespace(NamespaceKind::Owned, user.clone()).await?;
         let area = osier::node::Area::full();
@@ -62,5 +68,9 @@ impl Space {
 }
 
 async fn open(options: SpaceOptions) -> Outcome<Node> {
-    Ok(Node::open(NodeOptions { relays: options.relays, ..NodeOptions::default() }).await?)
+    let storage = match options.data {
+        Some(place) => StorageOptions::Durable { place, lock: Lock::Fail },
+        None => StorageOptions::Memory,
+    };
+    Ok(Node::open(NodeOptions { relays: options.relays, storage, ..NodeOptions::default() }).await?)
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use osier_core::{
-    store::{BlockSums, Incoming, Origin, Store},
+    store::{BlockSums, Chunk, HistoryKey, Incoming, MemoryBackend, Origin, Plan, ProgressId, Store},
     willow::{Area, Entry, FingerprintKey, Keylike, NamespaceId, Path, Range3d, SignedEntry, SubspaceSecret, WriteCapability},
 };
 
@@ -81,6 +81,40 @@ impl Author {
     }
 }
 
+/// What the record of the history adds to a plan, and what reading it costs.
+fn record_figures(incoming: &[Incoming], namespace: &NamespaceId) {
+    let single = || vec![incoming[7].clone()];
+    for (name, history) in [("without", None), ("with", Some(HistoryKey(0)))] {
+        let mut store = Store::new();
+        store.restore(Chunk { history, ..Chunk::default() });
+        let batches: Vec<_> = (0..20).map(|_| incoming.to_vec()).collect();
+        let mut batches = batches.into_iter();
+        timed(&format!("plan of 5,000 entries, in order, {name} a record"), 20, || batches.next().map(|batch| store.plan(batch)));
+        timed(&format!("plan of one entry, {name} a record"), 20_000, || Some(store.plan(single())));
+        let bytes = |plan: &mut Plan| plan.take_batch().history.map_or(0, |record| record.bytes.len());
+        println!("record: {} bytes of 5,000, {} of one", bytes(&mut store.plan(incoming.to_vec())), bytes(&mut store.plan(single())));
+    }
+    for size in [1, 100] {
+        let (mut store, backend) = (Store::new(), MemoryBackend::new());
+        for part in incoming.chunks(size) {
+            let plan = store.plan(part.to_vec());
+            ready(store.commit(&backend, plan)).unwrap();
+        }
+        let (mut store, _) = ready(Store::open(&backend)).unwrap();
+        let mut reader = store.history_reader(ProgressId(0)).unwrap();
+        once(&format!("reading a history of 5,000 changes in batches of {size}"), || ready(reader.read(&backend))).unwrap();
+        once("taking it over", || store.restore_history(reader));
+        store.subscribe(namespace, &Area::full(), Some(ProgressId(0))).unwrap();
+    }
+}
+
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(result) => result,
+        std::task::Poll::Pending => unreachable!("a future of the core waits for something"),
+    }
+}
+
 fn main() {
     let namespace = NamespaceId::from_bytes(&[2; 32]);
     let authors: Vec<_> = (1..=10).map(|seed| Author::new(&namespace, seed)).collect();
@@ -110,14 +144,14 @@ fn main() {
     let per_entry = (BYTES.load(Relaxed) - before) as f64 / store.len() as f64;
     println!("memory for an entry, with the history: {per_entry:.0} bytes with pointers of {}", size_of::<usize>());
 
-    let mut fresh = (100_000..101_000).map(entry);
-    let singles: Vec<_> = fresh.by_ref().collect();
+    let singles: Vec<_> = (100_000..101_000).map(entry).collect();
     let mut singles = singles.into_iter();
     timed("one insert, plan and apply", 1000, || {
         let plan = store.plan(singles.next().into_iter().collect());
         store.apply(plan).unwrap();
     });
     timed("one signature and entry id, for comparison", 1000, || entry(7));
+    record_figures(&fresh, authors[0].capability.granted_namespace());
 
     let full = Range3d::full();
     let parts = timed("split of all into 8", 100, || store.split(&namespace, &full, 8));

@@ -3,7 +3,7 @@ const CODES = new Set([
   "invalidArgument", "invalidTicket", "ticketForAnotherUser", "obsolete", "notAuthorised", "noSuchUser", "noSuchNamespace", "noSuchEntry",
   "payloadMissing", "payloadUnreadable", "invalidSignature", "timestampTooFarAhead", "selfPeer", "dialFailed", "timeout", "refused",
   "unsupportedVersion", "protocolViolation", "duplicate", "limitExceeded", "identityInUse", "transport", "closed", "aborted",
-  "shuttingDown", "storage", "fatal", "internal", "wasmLoadFailed",
+  "shuttingDown", "quotaExceeded", "storageLost", "storageVersion", "storageUnavailable", "alreadyOpen", "storage", "fatal", "internal", "wasmLoadFailed",
 ]);
 
 /** The one error class of the package. `code` is stable and part of the contract; the message is for people. */

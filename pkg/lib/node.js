@@ -1,6 +1,7 @@
 import { RawNode } from "../generated/osier.js";
 import { abortable, checkSignal, throwIfAborted } from "./abort.js";
 import { acceptHandler } from "./accept.js";
+import { breathe } from "./breathe.js";
 import { WillowError, guarded, invalid } from "./error.js";
 import { IncomingSession } from "./incoming.js";
 import { Intent } from "./intent.js";
@@ -48,9 +49,14 @@ export class WillowNode {
       const accept = acceptHandler(own.accept);
       throwIfAborted(own.signal);
       await abortable(own.signal, load(own.wasm));
-      const opening = RawNode.open(rest, accept);
-      const raw = await abortable(own.signal, opening, () => opening.then((late) => late.shutdown(), () => {}));
-      return new WillowNode(raw);
+      let abandon;
+      const abandoned = new Promise((resolve) => (abandon = resolve));
+      const opening = RawNode.open(rest, accept, abandoned);
+      const letGo = () => {
+        abandon();
+        opening.then((late) => late.shutdown(), () => {});
+      };
+      return new WillowNode(await abortable(own.signal, opening, letGo));
     });
   }
 
@@ -80,6 +86,14 @@ export class WillowNode {
 
   watchStatus(signal) {
     return this.#follow(() => [this.#raw.watchStatus(), checkSignal(signal)]);
+  }
+
+  storage() {
+    return guarded(() => this.#raw.storage());
+  }
+
+  requestPersistence() {
+    return guarded(() => this.#raw.requestPersistence());
   }
 
   notify(state) {
@@ -128,7 +142,11 @@ export class WillowNode {
       const [own, rest] = split(options, "options", "payload", "signal");
       throwIfAborted(own.signal);
       const bytes = bytesOf(own.payload);
-      if (bytes !== undefined) return this.#raw.set(namespace, rest, bytes);
+      if (bytes !== undefined) {
+        const written = await this.#raw.set(namespace, rest, bytes);
+        await breathe();
+        return written;
+      }
       return writePayload(await this.#raw.writer(namespace, rest), own.payload, own.signal);
     });
   }

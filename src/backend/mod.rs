@@ -2,44 +2,23 @@
 //!
 //! The two durable ones have the same name and the same calls. It must not know nodes, sessions or connections.
 
-use std::time::Duration;
-
 use osier_core::{
-    store::{Backend, Batch, Chunk, LoadCursor, MemoryBackend, StorageError, Usage},
+    store::{Backend, Batch, Chunk, HistoryKey, LoadCursor, MemoryBackend, StorageError, Usage},
     willow::EntryId,
 };
 
-#[cfg(not(target_arch = "wasm32"))]
-mod redb;
-#[cfg(not(target_arch = "wasm32"))]
-use redb as face;
-
 #[cfg(target_arch = "wasm32")]
-mod indexed_db;
-#[cfg(target_arch = "wasm32")]
-use indexed_db as face;
+#[path = "indexed_db/mod.rs"]
+mod face;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "redb/mod.rs"]
+mod face;
 
+pub use crate::platform::lock::Lock;
 pub use face::Durable;
 
 /// The layout of stored data that this code writes, and the newest that it reads.
 pub const SCHEMA: u32 = 1;
-
-/// What to do when the storage is open already, in another tab or process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Lock {
-    /// Wait until it is let go, at most so long.
-    Wait(Duration),
-    /// Give up at once.
-    Fail,
-    /// Take it away from its owner, who can write no more.
-    Steal,
-}
-
-impl Default for Lock {
-    fn default() -> Self {
-        Self::Wait(Duration::from_secs(15))
-    }
-}
 
 /// Why storage could not be opened. Nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -72,6 +51,22 @@ pub enum Disk {
     Durable(Durable),
 }
 
+impl Disk {
+    /// Whether it lasts longer than the node.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        matches!(self, Self::Durable(_))
+    }
+
+    /// Resolves with the reason once the storage was taken away; never in memory.
+    pub async fn on_lost(&self) -> String {
+        match self {
+            Self::Memory(_) => std::future::pending().await,
+            Self::Durable(durable) => durable.on_lost().await,
+        }
+    }
+}
+
 impl Backend for Disk {
     async fn load(&self, from: LoadCursor) -> Result<Chunk, StorageError> {
         match self {
@@ -91,6 +86,13 @@ impl Backend for Disk {
         match self {
             Self::Memory(memory) => memory.read_payload(id, offset, len).await,
             Self::Durable(durable) => durable.read_payload(id, offset, len).await,
+        }
+    }
+
+    async fn history(&self, after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError> {
+        match self {
+            Self::Memory(memory) => memory.history(after).await,
+            Self::Durable(durable) => durable.history(after).await,
         }
     }
 

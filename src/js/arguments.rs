@@ -8,13 +8,16 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::node::{
-    Access, Area, Attempts, EntryKey, Error, Interest, Interests, Lifecycle, Limits, Mode, NamespaceId, NamespaceKind, NodeOptions, Path,
-    PeerAddress, ReconnectPolicy, SessionInit, SubspaceId,
+    Access, Area, Attempts, EntryKey, Error, Interest, Interests, Lifecycle, Limits, Lock, Mode, NamespaceId, NamespaceKind, NodeOptions,
+    Path, PeerAddress, ReconnectPolicy, SecretKey, SessionInit, StorageOptions, SubspaceId,
 };
 use willow25::prelude::{TimeRange, Timestamp};
 
 /// The largest integer that a JavaScript number holds exactly.
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+
+/// The database of a node whose caller names none: that of the package.
+const DEFAULT_DATABASE: &str = "osier";
 
 /// An object of options, of which only known names may be set.
 pub(super) struct Fields<'a> {
@@ -232,13 +235,16 @@ pub(super) fn order(value: &JsValue, argument: &'static str) -> Result<bool, Err
 
 /// What `WillowNode.open` takes, but for what JavaScript handles itself.
 pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
-    let fields = Fields::of(value, "options", &["relays", "storage", "secretKey", "reconnect", "limits"])?;
-    if fields.with("storage", text)?.is_some_and(|storage| storage != "memory") {
-        return Err(Error::invalid_argument("storage", "expected \"memory\""));
-    }
+    let fields = Fields::of(value, "options", &["relays", "storage", "lock", "secretKey", "reconnect", "limits"])?;
+    let lock = fields.with("lock", lock)?.unwrap_or_default();
+    let place = match fields.raw("storage")? {
+        Some(storage) => database(&storage)?,
+        None => Some(DEFAULT_DATABASE.to_owned()),
+    };
     let mut options = NodeOptions {
         relays: fields.get("relays")?.unwrap_or_default(),
-        secret_key: fields.with("secretKey", secret_key)?.flatten(),
+        storage: place.map_or(StorageOptions::Memory, |place| StorageOptions::Durable { place, lock }),
+        secret_key: fields.with("secretKey", secret_key)?.unwrap_or_default(),
         reconnect: fields.with("reconnect", reconnect_policy)?.unwrap_or_default(),
         ..NodeOptions::default()
     };
@@ -262,12 +268,34 @@ pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
     Ok(options)
 }
 
-fn secret_key(value: &JsValue, argument: &'static str) -> Result<Option<[u8; 32]>, Error> {
+/// The name of the database, `None` for `"memory"`.
+fn database(value: &JsValue) -> Result<Option<String>, Error> {
+    let expected = "expected \"memory\" or { indexedDb: the name of a database }";
+    match value.as_string() {
+        Some(kind) if kind == "memory" => Ok(None),
+        Some(_) => Err(Error::invalid_argument("storage", expected)),
+        None => match Fields::of(value, "storage", &["indexedDb"])?.required("indexedDb", text)? {
+            name if name.is_empty() => Err(Error::invalid_argument("storage", expected)),
+            name => Ok(Some(name)),
+        },
+    }
+}
+
+fn lock(value: &JsValue, argument: &'static str) -> Result<Lock, Error> {
+    match value.as_string().as_deref() {
+        Some("wait") => Ok(Lock::default()),
+        Some("fail") => Ok(Lock::Fail),
+        Some("steal") => Ok(Lock::Steal),
+        _ => Err(Error::invalid_argument(argument, "expected \"wait\", \"fail\" or \"steal\"")),
+    }
+}
+
+fn secret_key(value: &JsValue, argument: &'static str) -> Result<SecretKey, Error> {
     if value.as_string().as_deref() == Some("ephemeral") {
-        return Ok(None);
+        return Ok(SecretKey::Ephemeral);
     }
     let expected = || Error::invalid_argument(argument, "expected 32 bytes or \"ephemeral\"");
-    bytes(value, argument).map_err(|_| expected())?.try_into().map(Some).map_err(|_| expected())
+    bytes(value, argument).map_err(|_| expected())?.try_into().map(SecretKey::Given).map_err(|_| expected())
 }
 
 /// What `WillowNode.sync` takes and an accept handler answers, but for the signal. Their default modes differ.

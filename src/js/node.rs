@@ -2,6 +2,7 @@
 
 use js_sys::{Array, Function, Promise, Uint8Array};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use wasm_bindgen_futures::JsFuture;
 
 use super::{
     RawEvents, RawFetch, RawIncoming, RawIntent, RawWriter, accept,
@@ -45,14 +46,19 @@ impl CapabilityFilter {
 
 #[wasm_bindgen]
 impl RawNode {
-    /// Opens a node; `accept`, if there is one, is asked for each peer that connects.
-    pub fn open(options: JsValue, accept: Option<Function>) -> Promise {
+    /// Opens a node; `accept`, if there is one, is asked for each peer that connects. When `abandoned` settles first, whatever was taken
+    /// is let go of.
+    pub fn open(options: JsValue, accept: Option<Function>, abandoned: Promise) -> Promise {
         promise(async move {
             let mut options = arguments::open_options(&options)?;
             if let Some(function) = accept {
                 options.accept = accept::policy(function);
             }
-            Node::open(options).await.map(|node| Self { node })
+            tokio::select! {
+                biased;
+                node = Node::open(options) => node.map(|node| Self { node }),
+                _ = JsFuture::from(abandoned) => Err(Error::Aborted),
+            }
         })
     }
 
@@ -71,6 +77,19 @@ impl RawNode {
     pub fn online(&self) -> Promise {
         let node = self.node.clone();
         promise(async move { node.online().await.map(|()| JsValue::UNDEFINED) })
+    }
+
+    /// How much is stored, and where.
+    pub fn storage(&self) -> Promise {
+        let node = self.node.clone();
+        promise(async move { Ok(node.storage().await?.to_js()) })
+    }
+
+    /// Asks the browser not to delete what is stored.
+    #[wasm_bindgen(js_name = requestPersistence)]
+    pub fn request_persistence(&self) -> Promise {
+        let node = self.node.clone();
+        promise(async move { node.request_persistence().await })
     }
 
     /// Every peer that something is going on with.

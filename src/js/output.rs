@@ -10,7 +10,7 @@ use super::error;
 use crate::node::{
     Access, Area, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, FetchProgress, Grant, ImportedSecret, Joined, NamespaceInfo,
     NamespaceKind, NodeStatus, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, RelayState, Retry, SessionEvent, SetOutcome,
-    StoreEvent,
+    StorageInfo, StorageState, StoreEvent,
 };
 
 /// Something that JavaScript sees as plain data.
@@ -338,8 +338,17 @@ impl ToJs for NodeStatus {
             reason: Option<&'a str>,
         }
         #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Storage<'a> {
+            durable: bool,
+            state: &'static str,
+            reason: Option<&'a str>,
+            damaged: f64,
+        }
+        #[derive(Serialize)]
         struct Out<'a> {
             relay: Relay<'a>,
+            storage: Storage<'a>,
         }
         let state = match self.relay.state {
             RelayState::None => "none",
@@ -347,7 +356,47 @@ impl ToJs for NodeStatus {
             RelayState::Connected => "connected",
             RelayState::Denied => "denied",
         };
-        plain(&Out { relay: Relay { state, url: self.relay.url.as_deref(), reason: self.relay.reason.as_deref() } })
+        let relay = Relay { state, url: self.relay.url.as_deref(), reason: self.relay.reason.as_deref() };
+        let (state, reason) = storage_state(&self.storage.state);
+        let storage = Storage { durable: self.storage.durable, state, reason, damaged: number(self.storage.damaged) };
+        plain(&Out { relay, storage })
+    }
+}
+
+impl ToJs for StorageInfo {
+    fn to_js(&self) -> JsValue {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Out<'a> {
+            durable: bool,
+            state: &'static str,
+            reason: Option<&'a str>,
+            entries: f64,
+            payload_bytes: f64,
+            usage: Option<f64>,
+            quota: Option<f64>,
+            persisted: bool,
+        }
+        let (state, reason) = storage_state(&self.state);
+        plain(&Out {
+            durable: self.durable,
+            state,
+            reason,
+            entries: number(self.entries),
+            payload_bytes: number(self.payload_bytes),
+            usage: self.usage.map(number),
+            quota: self.quota.map(number),
+            persisted: self.persisted,
+        })
+    }
+}
+
+fn storage_state(state: &StorageState) -> (&'static str, Option<&str>) {
+    match state {
+        StorageState::Ok => ("ok", None),
+        StorageState::Full => ("full", None),
+        StorageState::ReadOnly => ("readOnly", None),
+        StorageState::Lost { reason } => ("lost", Some(reason)),
     }
 }
 
@@ -440,7 +489,7 @@ fn with_error(event: &SessionOut<'_>, name: &str, error: &Error) -> JsValue {
 fn origin(origin: &Origin) -> &'static str {
     match origin {
         Origin::Local => "local",
-        Origin::Peer(_) => "peer",
+        Origin::Peer(_) | Origin::UnknownPeer => "peer",
         Origin::Import => "import",
     }
 }

@@ -7,6 +7,8 @@ use osier_core::{
     wallet::{self, TicketError, WalletError},
 };
 
+use crate::backend::OpenError;
+
 use super::{
     Access, Attempts, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, Grant, ImportedSecret, Interests, NamespaceInfo,
     NamespaceKind, PeerState, ReconnectPolicy, Retry, ShareRequest, log::IntentOutcome,
@@ -35,7 +37,27 @@ pub(super) fn entry_key(entry: &StoredEntry) -> EntryKey {
 
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
-        Self::Storage { reason: error.to_string() }
+        let reason = error.to_string();
+        match error {
+            StorageError::Full => Self::QuotaExceeded,
+            StorageError::Lost(reason) => Self::StorageLost { reason },
+            StorageError::ReadOnly
+            | StorageError::Corrupt(_)
+            | StorageError::Misfit(_)
+            | StorageError::Closed
+            | StorageError::Unknown(_) => Self::Storage { reason },
+        }
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::AlreadyOpen => Self::AlreadyOpen,
+            OpenError::NewerVersion { found } => Self::StorageVersion { found },
+            OpenError::Unavailable { reason } => Self::StorageUnavailable { reason },
+            OpenError::Storage(error) => error.into(),
+        }
     }
 }
 

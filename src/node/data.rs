@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use osier_core::{
     payload::PayloadHasher,
-    store::{Bounds, Cursor, Incoming, Order, Origin, Outcome, StoreEvent as CoreEvent, SubscriptionId},
+    store::{Bounds, Cursor, Incoming, Lagged, Order, Origin, Outcome, StoreEvent as CoreEvent, SubscriptionId},
     willow::{Coordinatelike as _, SignedEntry, time, verify_one},
 };
 use willow25::prelude::{Area, Entry, NamespaceId, Timestamp};
@@ -159,29 +159,48 @@ pub(super) async fn forget(node: Rc<Inner>, namespace: NamespaceId, area: Option
     })
 }
 
-/// Subscribes at once, so that nothing that is written from now on is missed.
-pub(super) fn subscribe(
-    node: &Inner,
-    namespace: &NamespaceId,
-    area: &Area,
-    from: Option<ProgressId>,
-    sender: &EventSender<StoreEvent>,
-) -> Option<SubscriptionId> {
-    let mut store = node.storage.store_mut();
-    match store.subscribe(namespace, area, from.map(|id| osier_core::store::ProgressId(id.0))) {
-        Ok(id) => Some(id),
-        Err(lagged) => {
-            sender.push(StoreEvent::Lagged { progress: ProgressId(lagged.now.0) });
-            store.subscribe(namespace, area, None).ok()
-        }
-    }
+/// Changes that someone asks for.
+pub(super) struct Query {
+    pub(super) namespace: NamespaceId,
+    pub(super) area: Area,
+    pub(super) from: Option<ProgressId>,
+}
+
+/// Subscribes, at once, so that nothing that is written from now on is missed.
+pub(super) fn subscribe(node: &Inner, query: &Query) -> Result<SubscriptionId, Lagged> {
+    node.storage.store_mut().subscribe(&query.namespace, &query.area, query.from.map(|id| osier_core::store::ProgressId(id.0)))
+}
+
+/// Subscribes again, once the history of earlier runs is in memory. Nothing is missed in between: what is asked for begins before it.
+async fn subscribe_later(node: &Inner, query: &Query, lagged: Lagged, sender: &EventSender<StoreEvent>) -> Option<SubscriptionId> {
+    node.storage.read_history(lagged.seen).await;
+    let lagged = match subscribe(node, query) {
+        Ok(id) => return Some(id),
+        Err(lagged) => lagged,
+    };
+    sender.push(StoreEvent::Lagged { progress: ProgressId(lagged.now.0) });
+    node.storage.store_mut().subscribe(&query.namespace, &query.area, None).ok()
 }
 
 /// Moves events from the store to a consumer, at the consumer's pace; the store's own history is the buffer.
-pub(super) async fn pump_events(node: Rc<Inner>, subscription: Option<SubscriptionId>, sender: EventSender<StoreEvent>) {
-    let Some(id) = subscription else { return };
+pub(super) async fn pump_events(
+    node: Rc<Inner>,
+    query: Query,
+    subscribed: Result<SubscriptionId, Lagged>,
+    sender: EventSender<StoreEvent>,
+) {
     let mut changes = node.storage.changes();
     let mut life = node.shared.life.subscribe();
+    let subscribed = match subscribed {
+        Ok(id) => Some(id),
+        Err(lagged) => tokio::select! {
+            biased;
+            () = sender.abandoned() => None,
+            _ = life.wait_for(|life| *life != Life::Running) => None,
+            subscribed = subscribe_later(&node, &query, lagged, &sender) => subscribed,
+        },
+    };
+    let Some(id) = subscribed else { return };
     loop {
         changes.borrow_and_update();
         while sender.drained().await {
@@ -222,6 +241,7 @@ fn event_origin(node: &Inner, origin: Origin) -> EventOrigin {
     match origin {
         Origin::Local => EventOrigin::Local,
         Origin::Import => EventOrigin::Import,
-        Origin::Peer(session) => node.peer_of(session).map_or(EventOrigin::Import, EventOrigin::Peer),
+        Origin::Peer(session) => node.peer_of(session).map_or(EventOrigin::UnknownPeer, EventOrigin::Peer),
+        Origin::UnknownPeer => EventOrigin::UnknownPeer,
     }
 }

@@ -28,11 +28,11 @@ pub(super) struct Driver {
     orphaned: bool,
 }
 
-/// The peer manager's configuration of a node.
-pub(super) fn manager_config(options: &NodeOptions, me: osier_core::PeerId) -> Config {
+/// The peer manager's configuration of a node that started at this time, in Unix milliseconds, later than ever before.
+pub(super) fn manager_config(options: &NodeOptions, me: osier_core::PeerId, started: u64) -> Config {
     let mut instance = [0; 16];
     let (time, rest) = instance.split_at_mut(8);
-    time.copy_from_slice(&(platform::unix_micros() / 1000).to_be_bytes());
+    time.copy_from_slice(&started.to_be_bytes());
     rest.copy_from_slice(&platform::random::<8>());
     Config {
         me,
@@ -59,6 +59,7 @@ impl Driver {
     pub(super) async fn run(mut self) {
         let accepting = platform::spawn_local(take_in(self.node.clone()));
         let relays = platform::spawn_local(status::watch_relays(self.node.clone()));
+        let storage = platform::spawn_local(status::watch_storage(self.node.clone()));
         let pulse = platform::spawn_local(lifecycle::watch_clocks(self.node.clone()));
         while !self.stopped {
             let deadline = self.node.manager.borrow().next_deadline().map(|(at, _reason)| at);
@@ -80,7 +81,7 @@ impl Driver {
                 () = clock.sleep_until(deadline.unwrap_or_default()), if deadline.is_some() => self.tick(),
             }
         }
-        drop((accepting, relays, pulse));
+        drop((accepting, relays, storage, pulse));
         self.close().await;
     }
 
@@ -135,7 +136,7 @@ impl Driver {
     /// The end: what is under way is finished, everyone who waits hears of it.
     async fn close(mut self) {
         self.node.shared.life.send_if_modified(|life| std::mem::replace(life, Life::Closing) != Life::Closing);
-        self.node.storage.settled().await;
+        self.node.storage.close().await;
         // Tasks and entries hold the node, and the node them: undo that.
         let connections = self.node.connections.take();
         drop((connections, self.node.sessions.take(), self.node.questions.take()));

@@ -92,13 +92,15 @@ impl Node {
         self.call(move |node| data::forget(node, namespace, area)).await
     }
 
-    /// Changes in an area, from now on or after a point in history. Ends with the node.
+    /// Changes in an area: from now on, or all that followed a point in history, which may be of an earlier run with the same storage.
+    /// [`StoreEvent::Lagged`] says where the history does not reach back as far. Ends with the node.
     #[must_use]
     pub fn subscribe(&self, namespace: NamespaceId, area: Area, from: Option<ProgressId>) -> Events<StoreEvent> {
         let (sender, events) = events::channel([]);
         self.post(move |node| {
-            let subscription = data::subscribe(node, &namespace, &area, from, &sender);
-            platform::spawn_detached(data::pump_events(node.clone(), subscription, sender));
+            let query = data::Query { namespace, area, from };
+            let subscribed = data::subscribe(node, &query);
+            platform::spawn_detached(data::pump_events(node.clone(), query, subscribed, sender));
         });
         events
     }

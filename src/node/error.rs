@@ -121,6 +121,30 @@ pub enum Error {
     /// The node is shutting down or has shut down.
     #[error("the node is shutting down")]
     ShuttingDown,
+    /// There is no room in the storage. Nothing was changed.
+    #[error("the storage is full")]
+    QuotaExceeded,
+    /// The storage was taken away: closed, deleted or evicted, or another tab took it over. The node can be opened again.
+    #[error("the storage was lost: {reason}")]
+    StorageLost {
+        /// What is known.
+        reason: String,
+    },
+    /// A newer version of Osier wrote the storage. It was not touched.
+    #[error("the storage has version {found}, newer than this code")]
+    StorageVersion {
+        /// The version of its layout.
+        found: u32,
+    },
+    /// There is no durable storage here, as in some private windows. A node in memory can be opened.
+    #[error("there is no durable storage here: {reason}")]
+    StorageUnavailable {
+        /// What is known.
+        reason: String,
+    },
+    /// Another tab or process has the storage open.
+    #[error("the storage is open elsewhere")]
+    AlreadyOpen,
     /// The storage failed. What was acknowledged before is not affected.
     #[error("storage failed: {reason}")]
     Storage {
@@ -168,6 +192,11 @@ pub const ERROR_CODES: &[&str] = &[
     "closed",
     "aborted",
     "shuttingDown",
+    "quotaExceeded",
+    "storageLost",
+    "storageVersion",
+    "storageUnavailable",
+    "alreadyOpen",
     "storage",
     "fatal",
     "internal",
@@ -203,6 +232,11 @@ impl Error {
             Self::Closed => "closed",
             Self::Aborted => "aborted",
             Self::ShuttingDown => "shuttingDown",
+            Self::QuotaExceeded => "quotaExceeded",
+            Self::StorageLost { .. } => "storageLost",
+            Self::StorageVersion { .. } => "storageVersion",
+            Self::StorageUnavailable { .. } => "storageUnavailable",
+            Self::AlreadyOpen => "alreadyOpen",
             Self::Storage { .. } => "storage",
             Self::Fatal { .. } => "fatal",
             Self::Internal { .. } => "internal",

@@ -176,7 +176,8 @@ impl Coalesce for SessionEvent {
     }
 }
 
-/// A point in the history of the store's changes. Monotonic; a subscription resumes from it.
+/// A point in the history of the store's changes. Monotonic, with gaps; a subscription resumes from it, after a restart as well. 0 is
+/// before everything.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct ProgressId(pub u64);
 
@@ -187,6 +188,8 @@ pub enum Origin {
     Local,
     /// A session with this peer.
     Peer(PeerId),
+    /// A session with a peer that is not known any more: the node has been opened again since, or it is thousands of sessions ago.
+    UnknownPeer,
     /// An entry handed in from elsewhere.
     Import,
 }

@@ -6,7 +6,7 @@ use osier_core::{PeerId, peers::Input, wallet::PeerAddress};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Error, Events, IncomingSession, Intent, IntentSet, Lifecycle, NodeOptions, NodeStatus, PeerEvent, PeerInfo, SessionInit,
+    Error, Events, IncomingSession, Intent, IntentSet, Lifecycle, NodeOptions, NodeStatus, PeerEvent, PeerInfo, SessionInit, StorageInfo,
     driver::{self, Job},
     events,
     inner::{self, Inner, Life, Shared},
@@ -100,6 +100,23 @@ impl Node {
         let (sender, events) = events::channel([]);
         self.post(move |node| status::watch(node, sender));
         events
+    }
+
+    /// How much is stored, and where.
+    ///
+    /// # Errors
+    /// [`Error::ShuttingDown`], [`Error::StorageLost`].
+    pub async fn storage(&self) -> Result<StorageInfo, Error> {
+        self.call(|node| async move { status::storage(&node).await }).await
+    }
+
+    /// Asks the browser not to delete what is stored to make room for others. Whether it promises that; natively yes. Never in a worker,
+    /// which cannot ask.
+    ///
+    /// # Errors
+    /// [`Error::ShuttingDown`].
+    pub async fn request_persistence(&self) -> Result<bool, Error> {
+        self.call(|_| async move { Ok(platform::request_persistence().await) }).await
     }
 
     /// Says what the node cannot see for itself: that its page is hidden, that it was frozen, that there is no network. A page's package

@@ -115,6 +115,7 @@ pub(super) struct Parts {
     pub(super) shared: Arc<Shared>,
     pub(super) endpoint: Endpoint,
     pub(super) storage: Storage,
+    pub(super) wallet: Wallet,
     pub(super) hello: OwnHello,
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     pub(super) manager: Manager,
@@ -122,15 +123,14 @@ pub(super) struct Parts {
 
 impl Inner {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { options, shared, endpoint, storage, hello, inputs, manager } = parts;
+        let Parts { options, shared, endpoint, storage, wallet, hello, inputs, manager } = parts;
         Self {
             shared,
             endpoint,
-            storage,
             hello,
             inputs,
             manager: RefCell::new(manager),
-            wallet: RefCell::new(Wallet::new()),
+            wallet: RefCell::new(wallet),
             clock: Clock::start(),
             connections: RefCell::default(),
             questions: RefCell::default(),
@@ -139,10 +139,11 @@ impl Inner {
             peer_watchers: RefCell::default(),
             incoming_watchers: RefCell::default(),
             status_watchers: RefCell::default(),
-            status: RefCell::new(NodeStatus::first(&options.relays)),
+            status: RefCell::new(NodeStatus::first(&options.relays, &storage)),
             surroundings: Surroundings::default(),
             session_peers: RefCell::default(),
             next_own: Cell::new(1),
+            storage,
             options,
         }
     }

@@ -6,23 +6,30 @@ use osier_core::{peers::Manager, store::MemoryBackend, sync::Limits};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Error, NodeOptions,
+    Error, NodeOptions, StorageOptions,
     driver::{self, Driver, Job},
     inner::{Inner, Parts, Shared},
     intents::MAX_PAYLOAD_POWER,
     storage::Storage,
+    wallet::{self, Identity},
 };
 use crate::{
+    backend::{Disk, Durable},
     net::{BindError, Endpoint, EndpointOptions, OwnHello},
-    platform,
 };
 
 /// Opens a node, says so, and runs it to its end.
-pub(super) async fn run(options: NodeOptions, jobs: mpsc::UnboundedReceiver<Job>, ready: oneshot::Sender<Result<Arc<Shared>, Error>>) {
+pub(super) async fn run(options: NodeOptions, jobs: mpsc::UnboundedReceiver<Job>, mut ready: oneshot::Sender<Result<Arc<Shared>, Error>>) {
     let (inputs, queue) = mpsc::unbounded_channel();
-    match open(options, inputs).await {
+    let opened = tokio::select! {
+        biased;
+        opened = open(options, inputs) => opened,
+        // Whoever opens it has given up: storage and locks are let go.
+        () = ready.closed() => return,
+    };
+    match opened {
         Ok(node) => {
-            // Whoever opened it may have given up; then no handle is left, and the driver shuts down.
+            // Whoever opened it may have given up just now; then no handle is left, and the driver shuts down.
             let _ = ready.send(Ok(node.shared.clone()));
             Driver::new(node, jobs, queue).run().await;
         }
@@ -33,8 +40,13 @@ pub(super) async fn run(options: NodeOptions, jobs: mpsc::UnboundedReceiver<Job>
 }
 
 async fn open(options: NodeOptions, inputs: mpsc::UnboundedSender<osier_core::peers::Input>) -> Result<Rc<Inner>, Error> {
-    let storage = Storage::open(MemoryBackend::new()).await?;
-    let secret_key = options.secret_key.unwrap_or_else(platform::random);
+    let disk = match &options.storage {
+        StorageOptions::Memory => Disk::Memory(MemoryBackend::without_history()),
+        StorageOptions::Durable { place, lock } => Disk::Durable(Durable::open(place, *lock).await?),
+    };
+    let (storage, notes) = Storage::open(disk).await?;
+    let wallet = wallet::from_notes(&notes)?;
+    let Identity { secret_key, started } = wallet::identity(&storage, &notes, options.secret_key).await?;
     let endpoint = Endpoint::bind(EndpointOptions { secret_key, relays: options.relays.clone() }).await.map_err(|error| match error {
         BindError::Relay(error) => Error::invalid_argument("relays", error),
         BindError::Transport(reason) => Error::Transport { reason },
@@ -44,9 +56,10 @@ async fn open(options: NodeOptions, inputs: mpsc::UnboundedSender<osier_core::pe
         shared: Arc::new(Shared::new(id, options.relays.clone())),
         endpoint,
         storage,
+        wallet,
         hello: OwnHello { max_payload_power: MAX_PAYLOAD_POWER, limits: Limits::default() },
         inputs,
-        manager: Manager::new(driver::manager_config(&options, id)),
+        manager: Manager::new(driver::manager_config(&options, id, started)),
         options,
     })))
 }

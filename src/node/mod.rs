@@ -30,7 +30,9 @@ mod status;
 mod storage;
 mod transfer;
 mod types;
+mod wallet;
 
+pub use crate::backend::Lock;
 pub use accept::{AcceptHandler, Acceptance};
 pub use entries::Entries;
 pub use error::{ERROR_CODES, Error};
@@ -39,10 +41,13 @@ pub use events::Events;
 pub use handle::Node;
 pub use intent::{IncomingSession, Intent};
 pub use lifecycle::Lifecycle;
-pub use options::{AcceptPolicy, Attempts, Interest, Interests, Limits, NodeOptions, ReconnectPolicy, SessionInit};
+pub use options::{
+    AcceptPolicy, Attempts, Interest, Interests, Limits, NodeOptions, ReconnectPolicy, SecretKey, SessionInit, StorageOptions,
+};
 pub use osier_core::wallet::PeerAddress;
 pub use osier_core::{IntentId, Mode, PeerId, Role, SessionId};
 pub use set::{IntentSet, MergedEvents};
-pub use status::{NodeStatus, RelayState, RelayStatus};
+pub use status::{NodeStatus, RelayState, RelayStatus, StorageStatus};
+pub use storage::StorageState;
 pub use types::*;
 pub use willow25::prelude::{Area, NamespaceId, Path, SubspaceId};

@@ -3,6 +3,7 @@
 use osier_core::Mode;
 
 use super::AcceptHandler;
+use crate::backend::Lock;
 use willow25::prelude::{Area, NamespaceId};
 
 /// How to open a node. `Default` is an ephemeral identity without a relay.
@@ -10,8 +11,10 @@ use willow25::prelude::{Area, NamespaceId};
 pub struct NodeOptions {
     /// URLs of relays, `http(s)://host[:port]`. Connections run through them alone; with none, `sync` fails.
     pub relays: Vec<String>,
-    /// The Ed25519 secret of the endpoint, 32 bytes. `None`: a fresh one, forgotten at the end.
-    pub secret_key: Option<[u8; 32]>,
+    /// Where data is kept.
+    pub storage: StorageOptions,
+    /// The Ed25519 secret of the endpoint.
+    pub secret_key: SecretKey,
     /// Who may connect to this node.
     pub accept: AcceptPolicy,
     /// Bounds on what peers may use.
@@ -26,13 +29,41 @@ impl Default for NodeOptions {
     fn default() -> Self {
         Self {
             relays: Vec::new(),
-            secret_key: None,
+            storage: StorageOptions::default(),
+            secret_key: SecretKey::default(),
             accept: AcceptPolicy::default(),
             limits: Limits::default(),
             reconnect: ReconnectPolicy::default(),
             max_future_micros: 10 * 60 * 1_000_000,
         }
     }
+}
+
+/// Where a node keeps its data.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum StorageOptions {
+    /// In memory: it lives as long as the node.
+    #[default]
+    Memory,
+    /// In durable storage: IndexedDB in a browser, a `redb` file natively.
+    Durable {
+        /// The name of the database; natively the directory, made if it is not there.
+        place: String,
+        /// What to do when it is open elsewhere.
+        lock: Lock,
+    },
+}
+
+/// The secret of the endpoint, which makes its id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SecretKey {
+    /// Made once and kept in the storage, so that the node is the same when it is opened again.
+    #[default]
+    Stored,
+    /// Made for this node and forgotten with it.
+    Ephemeral,
+    /// This one, 32 bytes.
+    Given([u8; 32]),
 }
 
 /// Who may connect to this node.

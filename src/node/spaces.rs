@@ -1,6 +1,6 @@
 //! Users, namespaces, capabilities and tickets: the methods of a node about who may do what.
 
-use osier_core::wallet::{Secret, Ticket};
+use osier_core::wallet::{Secret, Ticket, Wallet};
 use willow25::prelude::{NamespaceId, SubspaceId};
 
 use super::{
@@ -14,7 +14,7 @@ impl Node {
     /// # Errors
     /// [`Error::ShuttingDown`].
     pub async fn create_user(&self) -> Result<SubspaceId, Error> {
-        self.call(|node| async move { Ok(node.wallet.borrow_mut().create_user(platform::random())) }).await
+        self.call(|node| async move { node.change_wallet(|wallet| Ok(wallet.create_user(platform::random()))).await }).await
     }
 
     /// The users whose secrets are here, in the order of their creation.
@@ -31,7 +31,8 @@ impl Node {
     /// [`Error::NoSuchUser`].
     pub async fn create_namespace(&self, kind: NamespaceKind, owner: SubspaceId) -> Result<NamespaceId, Error> {
         self.call(move |node| async move {
-            let namespace = node.wallet.borrow_mut().create_namespace(convert::kind_for(kind), &owner, platform::random)?;
+            let made = |wallet: &mut Wallet| Ok(wallet.create_namespace(convert::kind_for(kind), &owner, platform::random)?);
+            let namespace = node.change_wallet(made).await?;
             sessions::interests_changed(&node);
             Ok(namespace)
         })
@@ -81,7 +82,7 @@ impl Node {
         Secret::from_text(text).map_err(|error| Error::invalid_argument("secret", error))?;
         let text = text.to_owned();
         self.call(move |node| async move {
-            let imported = node.wallet.borrow_mut().import_secret(&text, None, platform::random)?;
+            let imported = node.change_wallet(|wallet| Ok(wallet.import_secret(&text, None, platform::random)?)).await?;
             sessions::interests_changed(&node);
             Ok(convert::imported(imported))
         })
@@ -95,7 +96,8 @@ impl Node {
     pub async fn share(&self, request: ShareRequest) -> Result<String, Error> {
         let address = self.address();
         self.call(move |node| async move {
-            let ticket = node.wallet.borrow_mut().share(&convert::share_request(request), platform::random)?;
+            let request = convert::share_request(request);
+            let ticket = node.change_wallet(|wallet| Ok(wallet.share(&request, platform::random)?)).await?;
             Ok(ticket.with_peers([address]).to_string())
         })
         .await
@@ -108,7 +110,7 @@ impl Node {
     pub async fn join(&self, ticket: &str, as_user: Option<SubspaceId>) -> Result<Joined, Error> {
         let ticket: Ticket = ticket.parse()?;
         self.call(move |node| async move {
-            let joined = node.wallet.borrow_mut().join(&ticket, as_user.as_ref(), platform::random)?;
+            let joined = node.change_wallet(|wallet| Ok(wallet.join(&ticket, as_user.as_ref(), platform::random)?)).await?;
             sessions::interests_changed(&node);
             Ok(Joined {
                 namespace: joined.namespace,

@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use super::{
+    Error, StorageInfo,
     events::{Coalesce, EventSender},
     inner::{Inner, listen, tell},
     lifecycle,
+    storage::{Storage, StorageState},
 };
-use crate::net::HomeRelay;
+use crate::{net::HomeRelay, platform};
 
 /// The state of a node.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -15,6 +17,19 @@ use crate::net::HomeRelay;
 pub struct NodeStatus {
     /// The home relay, through which others reach this node.
     pub relay: RelayStatus,
+    /// Where data is kept.
+    pub storage: StorageStatus,
+}
+
+/// How the storage of a node stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StorageStatus {
+    /// Whether data lasts longer than the node.
+    pub durable: bool,
+    /// Whether writing works.
+    pub state: StorageState,
+    /// How many entries were removed on opening, because what was stored of them was damaged. Peers that have them send them again.
+    pub damaged: u64,
 }
 
 /// How the home relay stands.
@@ -53,9 +68,11 @@ impl Coalesce for NodeStatus {
 }
 
 impl NodeStatus {
-    /// Of a node that begins with these relays.
-    pub(super) fn first(relays: &[String]) -> Self {
-        Self { relay: RelayStatus::of(&[], relays) }
+    /// Of a node that begins with these relays and this storage.
+    pub(super) fn first(relays: &[String], storage: &Storage) -> Self {
+        let durable = storage.backend().is_durable();
+        let storage = StorageStatus { durable, state: StorageState::Ok, damaged: storage.damaged() };
+        Self { relay: RelayStatus::of(&[], relays), storage }
     }
 }
 
@@ -96,6 +113,42 @@ pub(super) async fn watch_relays(node: Rc<Inner>) {
             }
         })
         .await;
+}
+
+/// Tells how the storage stands, whenever that changes.
+pub(super) async fn watch_storage(node: Rc<Inner>) {
+    let mut state = node.storage.state();
+    loop {
+        tokio::select! {
+            biased;
+            reason = node.storage.backend().on_lost(), if !matches!(*state.borrow(), StorageState::Lost { .. }) => node.storage.lose(reason),
+            changed = state.changed() => if changed.is_err() { return },
+        }
+        let now = state.borrow_and_update().clone();
+        if node.status.borrow().storage.state == now {
+            continue;
+        }
+        tracing::warn!("storage: {now:?}");
+        node.status.borrow_mut().storage.state = now;
+        let status = node.status.borrow().clone();
+        tell(&node.status_watchers, &status);
+    }
+}
+
+/// How much is stored, and where.
+pub(super) async fn storage(node: &Inner) -> Result<StorageInfo, Error> {
+    let usage = node.storage.usage().await?;
+    let estimate = platform::storage_estimate().await;
+    let durable = node.storage.backend().is_durable();
+    Ok(StorageInfo {
+        durable,
+        state: node.storage.state().borrow().clone(),
+        entries: usage.entries,
+        payload_bytes: usage.payload_bytes,
+        usage: estimate.map(|estimate| estimate.usage),
+        quota: estimate.map(|estimate| estimate.quota),
+        persisted: durable && platform::persisted().await,
+    })
 }
 
 fn set_relay(node: &Inner, relay: RelayStatus) {

@@ -1,7 +1,8 @@
 //! The store with its backend: one writer at a time, and what is known of payloads beyond their bytes.
 //!
 //! A change is planned against the index, committed to the backend, then applied to the index; a lock keeps a second writer from planning
-//! in between. It must not know sessions or peers.
+//! in between. So memory says what the disk says. Where it is not known whether a change reached the disk, nothing more is written: what
+//! is there shows when the storage is opened again. It must not know sessions or peers.
 
 use std::{
     cell::{Ref, RefCell, RefMut},
@@ -10,39 +11,165 @@ use std::{
 
 use osier_core::{
     payload::{Outboard, PayloadHasher},
-    store::{Backend, Change, MemoryBackend, Origin, Outcome, Plan, Store, StoredEntry},
+    store::{
+        Backend, Batch, Change, Durability, LoadCursor, Origin, Outcome, Plan, ProgressId, StalePlan, StorageError, Store, StoredEntry,
+        Usage,
+    },
     willow::{CapCache, EntryId},
 };
 use tokio::sync::{Mutex, watch};
 
 use super::{EntryKey, Error};
+use crate::{backend::Disk, platform};
 
 /// Bytes of a payload that are read from the backend at once.
 const READ_SIZE: u64 = 256 * 1024;
 
+/// Small records of the node itself, by name.
+pub(super) type Notes = BTreeMap<String, Vec<u8>>;
+
+/// How the storage of a node stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum StorageState {
+    /// What is written is kept.
+    #[default]
+    Ok,
+    /// The last write found no room. What was there is there, and writes may be tried again.
+    Full,
+    /// It can be read only.
+    ReadOnly,
+    /// It was taken away, and every write fails; the node can be opened again.
+    Lost {
+        /// What is known.
+        reason: String,
+    },
+}
+
 /// The store of a node.
-pub(super) struct Storage<B = MemoryBackend> {
+pub(super) struct Storage<B = Disk> {
     store: RefCell<Store>,
     backend: B,
     writer: Mutex<()>,
+    /// Held by who reads the history.
+    reader: Mutex<()>,
     /// The inner labels of payloads that are longer than a group, for serving and resuming them.
     outboards: RefCell<BTreeMap<EntryId, Outboard>>,
     capabilities: RefCell<CapCache>,
     changed: watch::Sender<u64>,
+    state: watch::Sender<StorageState>,
+    damaged: u64,
 }
 
 impl<B: Backend> Storage<B> {
-    /// Opens the store that a backend holds.
-    pub(super) async fn open(backend: B) -> Result<Self, Error> {
-        let (store, _notes) = Store::open(&backend).await?;
-        Ok(Self {
+    /// Opens the store that a backend holds, and the notes beside it. Entries whose rows are damaged are removed, so that peers can send
+    /// them again. The history of earlier runs is not read yet; see [`Storage::read_history`].
+    pub(super) async fn open(backend: B) -> Result<(Self, Notes), Error> {
+        let (mut store, mut notes, mut damaged) = (Store::new(), Notes::new(), Vec::new());
+        let mut next = Some(LoadCursor::default());
+        while let Some(from) = next {
+            let mut chunk = backend.load(from).await?;
+            next = chunk.next;
+            notes.append(&mut chunk.notes.drain(..).collect());
+            damaged.append(&mut chunk.damaged);
+            store.restore(chunk);
+        }
+        store.begin_after(ProgressId::at_second(platform::unix_micros() / 1_000_000));
+        if !damaged.is_empty() {
+            tracing::warn!("{} damaged entries were removed from the storage", damaged.len());
+            let mut plan = store.plan_lost(&damaged);
+            backend.commit(plan.take_batch()).await?;
+            store.apply(plan).map_err(stale)?;
+        }
+        let storage = Self {
             store: RefCell::new(store),
             backend,
             writer: Mutex::new(()),
+            reader: Mutex::new(()),
             outboards: RefCell::default(),
             capabilities: RefCell::new(CapCache::new()),
             changed: watch::Sender::new(0),
-        })
+            state: watch::Sender::new(StorageState::Ok),
+            damaged: damaged.len() as u64,
+        };
+        Ok((storage, notes))
+    }
+
+    /// The backend.
+    pub(super) fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// How many entries were removed on opening because their rows were damaged.
+    pub(super) fn damaged(&self) -> u64 {
+        self.damaged
+    }
+
+    /// How the storage stands.
+    pub(super) fn state(&self) -> watch::Receiver<StorageState> {
+        self.state.subscribe()
+    }
+
+    /// How much is stored.
+    pub(super) async fn usage(&self) -> Result<Usage, Error> {
+        Ok(self.backend.usage().await?)
+    }
+
+    /// The storage was taken away.
+    pub(super) fn lose(&self, reason: String) {
+        self.state.send_if_modified(|state| {
+            let first = !matches!(state, StorageState::Lost { .. });
+            if first {
+                *state = StorageState::Lost { reason };
+            }
+            first
+        });
+    }
+
+    /// Writes a batch, and remembers how that went. The caller holds the turn.
+    async fn commit(&self, batch: Batch) -> Result<(), Error> {
+        if let StorageState::Lost { reason } = &*self.state.borrow() {
+            return Err(Error::StorageLost { reason: reason.clone() });
+        }
+        let result = self.backend.commit(batch).await;
+        let state = match &result {
+            Ok(()) => StorageState::Ok,
+            Err(StorageError::Full) => StorageState::Full,
+            Err(StorageError::ReadOnly) => StorageState::ReadOnly,
+            Err(StorageError::Lost(reason) | StorageError::Unknown(reason)) => StorageState::Lost { reason: reason.clone() },
+            Err(StorageError::Corrupt(_) | StorageError::Misfit(_) | StorageError::Closed) => return Ok(result?),
+        };
+        self.state.send_if_modified(|known| {
+            let differs = *known != state;
+            *known = state;
+            differs
+        });
+        Ok(result?)
+    }
+
+    /// Changes a value of which a note is kept: `change` gives the new value and its note, or `None` where nothing changes; it is applied
+    /// once the note is written. Nobody else changes the storage in between.
+    pub(super) async fn keep<T>(
+        &self,
+        change: impl FnOnce() -> Result<(T, Option<(&'static str, Vec<u8>)>), Error>,
+        apply: impl FnOnce(&T),
+    ) -> Result<T, Error> {
+        let _turn = self.writer.lock().await;
+        let (value, note) = change()?;
+        if let Some((name, bytes)) = note {
+            let changes = vec![Change::Note { name: name.to_owned(), value: Some(bytes) }];
+            let progress = self.store.borrow().progress();
+            self.commit(Batch { changes, progress, durability: Durability::Strict, ..Batch::default() }).await?;
+        }
+        apply(&value);
+        Ok(value)
+    }
+
+    /// Waits until no write is under way, and lets the storage go.
+    pub(super) async fn close(&self) {
+        let _turn = self.writer.lock().await;
+        if let Err(error) = self.backend.close().await {
+            tracing::warn!("the storage could not be closed: {error}");
+        }
     }
 
     /// The index, for reading. Not to be held across an await.
@@ -74,8 +201,8 @@ impl<B: Backend> Storage<B> {
         }
         let batch = plan.take_batch();
         let removed: Vec<EntryId> = batch.changes.iter().filter_map(removed_by).collect();
-        self.backend.commit(batch).await?;
-        let outcomes = self.store.borrow_mut().apply(plan).map_err(|error| Error::Internal { reason: error.to_string() })?;
+        self.commit(batch).await?;
+        let outcomes = self.store.borrow_mut().apply(plan).map_err(stale)?;
         let mut outboards = self.outboards.borrow_mut();
         for id in removed {
             outboards.remove(&id);
@@ -85,9 +212,18 @@ impl<B: Backend> Storage<B> {
         Ok(outcomes)
     }
 
-    /// Waits until no write is under way.
-    pub(super) async fn settled(&self) {
-        let _turn = self.writer.lock().await;
+    /// Reads the history of earlier runs, if a subscription from this change may need it and nobody has read it yet. What is written
+    /// meanwhile follows it. If it cannot be read, the subscription is told that it has fallen behind.
+    pub(super) async fn read_history(&self, from: ProgressId) {
+        let _turn = self.reader.lock().await;
+        let Some(mut reader) = self.store.borrow().history_reader(from) else { return };
+        if let Err(error) = reader.read(&self.backend).await {
+            return tracing::warn!("the history could not be read: {error}");
+        }
+        if reader.damaged() > 0 {
+            tracing::warn!("{} records of the history are damaged: it begins after them", reader.damaged());
+        }
+        self.store.borrow_mut().restore_history(reader);
     }
 
     /// Adds verified bytes to an entry's payload, with the labels that prove them.
@@ -160,6 +296,10 @@ impl<B: Backend> Storage<B> {
         self.keep_outboard(entry.id(), hashed.outboard.clone());
         Ok(hashed.outboard)
     }
+}
+
+fn stale(error: StalePlan) -> Error {
+    Error::Internal { reason: error.to_string() }
 }
 
 fn removed_by(change: &Change) -> Option<EntryId> {

@@ -3,6 +3,8 @@
 use osier_core::{IntentId, PeerId, Role, wallet::PeerAddress};
 use willow25::prelude::{Area, NamespaceId, Path, SubspaceId};
 
+use super::StorageState;
+
 /// An entry, as far as a user needs to know it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EntryInfo {
@@ -41,6 +43,25 @@ pub struct EntryKey {
     pub subspace: SubspaceId,
     /// The path.
     pub path: Path,
+}
+
+/// How much a node keeps, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StorageInfo {
+    /// Whether it lasts longer than the node.
+    pub durable: bool,
+    /// Whether writing works.
+    pub state: StorageState,
+    /// Entries.
+    pub entries: u64,
+    /// Bytes of payloads.
+    pub payload_bytes: u64,
+    /// Bytes that everything of this origin takes, as far as the browser tells.
+    pub usage: Option<u64>,
+    /// Bytes that it may grow to, as far as the browser tells.
+    pub quota: Option<u64>,
+    /// Whether the browser has promised not to delete it to make room; natively yes.
+    pub persisted: bool,
 }
 
 /// A write: who, where, what, when.

@@ -1,4 +1,5 @@
-//! The only module with two faces: tasks, time and randomness, under the same names natively and in a browser.
+//! The only module with two faces: tasks, time, randomness, locks and the room that storage has, under the same names natively and in a
+//! browser.
 //!
 //! It must know nothing of Osier but [`Moment`].
 
@@ -7,6 +8,8 @@ use std::{future::Future, time::Duration};
 use n0_future::time::Instant;
 use osier_core::Moment;
 use tokio::sync::oneshot;
+
+pub mod lock;
 
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
@@ -18,10 +21,20 @@ mod browser;
 #[cfg(target_arch = "wasm32")]
 use browser as face;
 
-pub use face::{StartError, start};
+pub use face::{StartError, persisted, request_persistence, start, storage_estimate};
+pub use lock::OwnerLock;
 
 /// The longest single sleep. Browsers keep timeouts in 31 bits of milliseconds and fire at once beyond.
 const LONGEST_SLEEP: Duration = Duration::from_millis(0x7000_0000);
+
+/// How much storage a program uses, and may use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StorageEstimate {
+    /// Bytes in use, as far as it is told.
+    pub usage: u64,
+    /// Bytes that can be used in all.
+    pub quota: u64,
+}
 
 /// A running task; it ends when this is dropped.
 #[derive(Debug)]

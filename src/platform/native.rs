@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use super::StorageEstimate;
+
 /// Why a node could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("the thread of the node could not be started: {0}")]
@@ -24,4 +26,21 @@ where
 
 pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
     tokio::task::spawn_local(future);
+}
+
+/// How much storage is used, and may be used: not known.
+#[allow(clippy::unused_async, reason = "a browser has to be asked")]
+pub async fn storage_estimate() -> Option<StorageEstimate> {
+    None
+}
+
+/// Whether what is stored stays until it is removed: files do.
+#[allow(clippy::unused_async, reason = "a browser has to be asked")]
+pub async fn persisted() -> bool {
+    true
+}
+
+/// Asks that what is stored may stay until it is removed, and says whether it does.
+pub async fn request_persistence() -> bool {
+    persisted().await
 }

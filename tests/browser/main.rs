@@ -6,8 +6,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accept;
+mod raw;
 mod reconnect;
 mod simulation;
+mod storage;
+mod storage_trouble;
 mod support;
 mod surface;
 mod sync;

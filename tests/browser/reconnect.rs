@@ -2,7 +2,7 @@
 
 use osier::{
     Events, Node, NodeOptions,
-    node::{Access, Attempts, Lifecycle, Mode, PeerState, ReconnectPolicy, SessionEvent, SessionInit, ShareRequest},
+    node::{Access, Attempts, Lifecycle, Mode, PeerState, ReconnectPolicy, SecretKey, SessionEvent, SessionInit, ShareRequest},
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -25,7 +25,9 @@ async fn reconnect_finds_a_partner_that_was_opened_again_with_the_same_key() {
     let ticket =
         alfie.share(ShareRequest { namespace: space.clone(), access: Access::Read, to: None, from: None, area: None }).await.unwrap();
     let open = async || {
-        let node = Node::open(NodeOptions { relays: vec![relay()], secret_key: Some([8; 32]), ..NodeOptions::default() }).await.unwrap();
+        let node = Node::open(NodeOptions { relays: vec![relay()], secret_key: SecretKey::Given([8; 32]), ..NodeOptions::default() })
+            .await
+            .unwrap();
         node.online().await.unwrap();
         node.join(&ticket, None).await.unwrap();
         node

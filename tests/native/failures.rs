@@ -5,8 +5,8 @@ use std::task::Poll;
 use osier::{
     Error, Node, NodeOptions,
     node::{
-        AcceptPolicy, Access, Area, Completion, EntriesOptions, Mode, PeerAddress, PeerId, ReconnectPolicy, SessionEvent, SessionInit,
-        ShareRequest,
+        AcceptPolicy, Access, Area, Completion, EntriesOptions, Mode, PeerAddress, PeerId, ReconnectPolicy, SecretKey, SessionEvent,
+        SessionInit, ShareRequest,
     },
 };
 
@@ -159,7 +159,7 @@ async fn shutdown_settles_everything_and_is_the_end() {
 #[tokio::test]
 async fn open_shutdown_open_with_the_same_key() {
     let relay = Relay::start().await;
-    let options = NodeOptions { secret_key: Some([9; 32]), ..relay.options() };
+    let options = NodeOptions { secret_key: SecretKey::Given([9; 32]), ..relay.options() };
     let first = Node::open(options.clone()).await.unwrap();
     soon("the relay", first.online()).await.unwrap();
     first.shutdown().await;

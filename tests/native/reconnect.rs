@@ -10,7 +10,7 @@ use osier::{
     Events, Node, NodeOptions,
     node::{
         Access, Area, Attempts, Completion, Error, Lifecycle, Mode, PeerAddress, PeerEvent, PeerId, PeerState, ReconnectPolicy, RelayState,
-        SessionEvent, SessionInit, ShareRequest,
+        SecretKey, SessionEvent, SessionInit, ShareRequest,
     },
 };
 
@@ -100,7 +100,7 @@ async fn reconnect_finds_a_partner_that_was_opened_again_with_the_same_key() {
     let (user, ns) = space(&a).await;
     let request = ShareRequest { namespace: ns.clone(), access: Access::Read, to: None, from: None, area: None };
     let ticket = a.share(request).await.unwrap();
-    let options = NodeOptions { secret_key: Some([7; 32]), ..relay.options() };
+    let options = NodeOptions { secret_key: SecretKey::Given([7; 32]), ..relay.options() };
     let open = async || {
         let node = Node::open(options.clone()).await.unwrap();
         soon("the relay", node.online()).await.unwrap();

@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: everything that a person needs to try Osier, or the same unattended with a comparison at the end.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,19 +15,35 @@ use crate::{build, setup};
 pub fn command(arguments: &[String]) -> Outcome {
     match arguments {
         [flag] if flag == "--headless" => headless(),
-        _ => interactive(port(arguments)?.unwrap_or(0)),
+        _ => interactive(port(arguments)?),
     }
 }
 
-fn interactive(port: u16) -> Outcome {
+/// The demo's ports unless another is asked for: a browser keeps data for one address, so the address has to stay.
+const SITE_PORT: u16 = 8753;
+const RELAY_PORT: u16 = 8754;
+
+fn interactive(port: Option<u16>) -> Outcome {
     build::site()?;
-    let relay = Relay::start(&osier()?, 0)?;
-    let server = Server::start(port, site_mounts())?;
+    let osier = osier()?;
+    let relay = Relay::start(&osier, free_or_any(RELAY_PORT))?;
+    let server = Server::start(port.unwrap_or_else(|| free_or_any(SITE_PORT)), site_mounts())?;
     let link = format!("{}#relay={}", server.url(), encode_component(relay.url()));
     println!("\nrelay: {}", relay.url());
     println!("Open each link in a browser, or in two profiles of one:\n  {link}\n  {link}");
-    println!("Make a notebook on one page, copy its link, and open that on the other. Ctrl-C ends this.");
+    println!("Make a notebook on one page, copy its link, and open that on the other. Each browser keeps its own; Ctrl-C ends this.");
     relay.wait()
+}
+
+/// This port if nobody listens on it, else 0: any.
+fn free_or_any(port: u16) -> u16 {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => port,
+        Err(_) => {
+            println!("port {port} is taken: notebooks of other runs are not there in this one");
+            0
+        }
+    }
 }
 
 fn headless() -> Outcome {

@@ -11,6 +11,8 @@ use crate::{
 const RECONNECT: u64 = 400_000;
 /// Milliseconds until every intent must have settled that can.
 const SETTLE: u64 = 900_000;
+/// Milliseconds after which those who are live with each other usually know the same.
+const SOON: u64 = 45_000;
 /// Milliseconds that a sync takes at most when nothing goes wrong.
 const SYNC: u64 = 200_000;
 /// Milliseconds until nothing moves any more.
@@ -87,17 +89,25 @@ impl World {
             let peers: Vec<_> = self.nodes.iter().map(|node| node.manager.peers()).collect();
             return self.find(Kind::Stuck, || format!("a live intent, and no session between {pair:?}: {peers:?}"));
         }
-        let quiet = self.after(if self.lives().is_empty() { 0 } else { 45_000 });
-        self.run_until(quiet);
-        for (a, b, part) in self.lives() {
-            if self.finding.is_none() && self.together(a, b) {
-                self.expect_live_equality(a, b, part);
-            }
+        if !self.lives().is_empty() {
+            self.run_until(self.after(SOON));
+        }
+        // On a slow connection, with little room, it takes longer.
+        let late = self.after(SYNC);
+        while self.finding.is_none() && self.now < late && self.live_difference().is_some() {
+            self.run_until(self.after(SOON));
+        }
+        if let Some(difference) = self.live_difference() {
+            self.find(Kind::Diverged, || difference);
         }
     }
 
-    /// A live intent of `a` has brought what `b` has.
-    fn expect_live_equality(&mut self, a: usize, b: usize, part: Option<Spot>) {
+    fn live_difference(&self) -> Option<String> {
+        self.lives().into_iter().filter(|&(a, b, _)| self.together(a, b)).find_map(|(a, b, part)| self.differs_live(a, b, part))
+    }
+
+    /// What a live intent of `a` should have brought of what `b` has.
+    fn differs_live(&self, a: usize, b: usize, part: Option<Spot>) -> Option<String> {
         let sessions = self.nodes[b].sessions.values();
         let accepted = sessions.filter(|task| task.peer == id_of(a)).any(|task| task.accepts());
         let holds = |node: usize, part: Option<Spot>| -> Vec<Spot> {
@@ -109,12 +119,9 @@ impl World {
             theirs.extend(holds(b, intent.part));
         }
         let spots = shared(&holds(a, part), &theirs);
-        if let Some(what) = self.lacking(a, b, &spots, false) {
-            self.find(Kind::Diverged, || format!("node {a} is live with {b}, and lacks {what}"));
-        }
-        if accepted && let Some(what) = self.lacking(b, a, &spots, false) {
-            self.find(Kind::Diverged, || format!("node {a} is live with {b}, which lacks {what}"));
-        }
+        let brought = self.lacking(a, b, &spots, false).map(|what| format!("node {a} is live with {b}, and lacks {what}"));
+        let sent = || self.lacking(b, a, &spots, false).map(|what| format!("node {a} is live with {b}, which lacks {what}"));
+        brought.or_else(|| if accepted { sent() } else { None })
     }
 
     /// What `node` lacks of what `other` has there. Entries that others here have pruned are not missed.

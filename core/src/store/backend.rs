@@ -69,6 +69,23 @@ pub enum Durability {
     Strict,
 }
 
+/// Names a record of the history: how many changes the store had seen in all its runs when the record was written, those of the record
+/// included. Unlike the numbers of changes these have no gaps, so that the history can be kept to a number of changes. 0 is before the
+/// first record.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct HistoryKey(pub u64);
+
+/// A part of the history: the changes of one batch. What it says only the store knows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HistoryRecord {
+    /// Under which key it is kept. One that is there already is replaced.
+    pub key: HistoryKey,
+    /// What is kept.
+    pub bytes: Vec<u8>,
+    /// The records up to this key are needed no more and are removed. In few batches only, so that most cost nothing for it.
+    pub trim: Option<HistoryKey>,
+}
+
 /// Changes that happen together or not at all, in this order. Committing one twice is the same as once.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Batch {
@@ -76,6 +93,8 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// The last change of the store once this is written; a backend keeps the greatest that it was given.
     pub progress: ProgressId,
+    /// The same changes, to be told again to subscriptions that resume after a restart. A backend that keeps no history ignores it.
+    pub history: Option<HistoryRecord>,
     /// How sure.
     pub durability: Durability,
 }
@@ -104,6 +123,8 @@ pub struct Chunk {
     pub notes: Vec<(String, Vec<u8>)>,
     /// The last change that was committed.
     pub progress: ProgressId,
+    /// The greatest key in the history, 0 if it is empty; found without reading it. `None` if this storage keeps no history.
+    pub history: Option<HistoryKey>,
     /// Where to go on, `None` if this was the last part.
     pub next: Option<LoadCursor>,
 }
@@ -132,6 +153,10 @@ pub trait Backend {
     /// Up to `len` bytes of the stored prefix of an entry's payload, from `offset`: fewer where the prefix ends, none behind it or
     /// without such an entry. `len` may be anything; memory is taken for bytes that are there only.
     async fn read_payload(&self, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, StorageError>;
+
+    /// The next records of the history after a key, in the order of their keys: all of them, or the first so many, at least one if there
+    /// is one. Batches may be committed between the parts.
+    async fn history(&self, after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError>;
 
     /// How much is stored.
     async fn usage(&self) -> Result<Usage, StorageError>;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Backend, Batch, Change, Durability, LoadCursor, ProgressId, StorageError, Store, StoredEntry,
+    Backend, Batch, Change, Durability, HistoryKey, HistoryRecord, LoadCursor, ProgressId, StorageError, Store, StoredEntry,
     fixture::{Author, namespace, path},
 };
 use crate::willow::EntryId;
@@ -29,6 +29,11 @@ pub async fn run<B: Backend>(empty: impl AsyncFn() -> B, reopen: impl AsyncFn(B)
     removal_is_complete(&empty().await).await;
     notes_are_kept(&empty().await).await;
     loads_in_parts(&empty().await).await;
+    let backend = empty().await;
+    keeps_a_history(&backend).await;
+    keeps_a_history_after(&reopen(backend).await).await;
+    a_record_belongs_to_its_batch(&empty().await).await;
+    a_long_history_is_read_in_parts(&empty().await).await;
     closed_is_closed(&empty().await).await;
 }
 
@@ -45,7 +50,7 @@ fn entries(count: usize) -> Vec<(StoredEntry, Vec<u8>)> {
 }
 
 fn batch(changes: Vec<Change>, progress: u64) -> Batch {
-    Batch { changes, progress: ProgressId(progress), durability: Durability::Strict }
+    Batch { changes, progress: ProgressId(progress), history: None, durability: Durability::Strict }
 }
 
 fn bytes(id: EntryId, offset: u64, bytes: &[u8]) -> Change {
@@ -205,6 +210,70 @@ async fn loads_in_parts(backend: &impl Backend) {
     known.iter().for_each(|(entry, _)| assert_same(&kept[&entry.id()].0, entry));
 }
 
+fn record(key: u64, bytes: &[u8], trim: Option<u64>) -> Batch {
+    let history = Some(HistoryRecord { key: HistoryKey(key), bytes: bytes.to_vec(), trim: trim.map(HistoryKey) });
+    Batch { history, ..batch(vec![], key) }
+}
+
+/// The history, and the greatest key of it, which is told without reading it.
+async fn history(backend: &impl Backend) -> Vec<(u64, Vec<u8>)> {
+    let (mut records, mut after) = (Vec::new(), HistoryKey(0));
+    loop {
+        let part = backend.history(after).await.unwrap();
+        let Some((last, _)) = part.last() else { break };
+        after = *last;
+        records.extend(part.into_iter().map(|(key, bytes)| (key.0, bytes)));
+    }
+    assert!(records.is_sorted_by(|(a, _), (b, _)| a < b), "the history is out of order");
+    let greatest = backend.load(LoadCursor::default()).await.unwrap().history;
+    assert_eq!(greatest, Some(HistoryKey(records.last().map_or(0, |(key, _)| *key))));
+    records
+}
+
+async fn keeps_a_history(backend: &impl Backend) {
+    assert_eq!(history(backend).await, []);
+    for key in [1, 3, 255, 256, 257, 70_000] {
+        backend.commit(record(key, &key.to_be_bytes(), None)).await.unwrap();
+    }
+    // Twice is once, and the later one counts.
+    for bytes in [&b"another"[..], b"last"] {
+        backend.commit(record(1 << 40, bytes, None)).await.unwrap();
+    }
+    backend.commit(batch(vec![note("a", Some(b"1"))], 1)).await.unwrap();
+    let keys = |records: Vec<(u64, Vec<u8>)>| records.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    assert_eq!(keys(history(backend).await), [1, 3, 255, 256, 257, 70_000, 1 << 40]);
+    backend.commit(record((1 << 40) + 1, b"", Some(255))).await.unwrap();
+    keeps_a_history_after(backend).await;
+    assert_eq!(backend.history(HistoryKey((1 << 40) + 1)).await.unwrap(), []);
+    assert_eq!(backend.history(HistoryKey(1 << 40)).await.unwrap(), [(HistoryKey((1 << 40) + 1), vec![])]);
+}
+
+async fn keeps_a_history_after(backend: &impl Backend) {
+    let known = |key: u64| (key, key.to_be_bytes().to_vec());
+    assert_eq!(history(backend).await, [known(256), known(257), known(70_000), (1 << 40, b"last".to_vec()), ((1 << 40) + 1, vec![])]);
+}
+
+async fn a_record_belongs_to_its_batch(backend: &impl Backend) {
+    backend.commit(record(1, b"first", None)).await.unwrap();
+    let changes = vec![bytes(EntryId([9; 32]), 0, b"without its entry")];
+    let misfit = Batch { changes, ..record(2, b"second", Some(1)) };
+    assert!(matches!(backend.commit(misfit).await, Err(StorageError::Misfit(_))));
+    assert_eq!(history(backend).await, [(1, b"first".to_vec())]);
+    // The history is no entry and no payload.
+    let usage = backend.usage().await.unwrap();
+    assert_eq!((usage.entries, usage.payload_bytes), (0, 0));
+}
+
+async fn a_long_history_is_read_in_parts(backend: &impl Backend) {
+    let large = |key: u64| vec![u8::try_from(key).unwrap_or(0); if key == 7 { 3 << 20 } else { 1000 }];
+    for key in 1..=250 {
+        backend.commit(record(key, &large(key), None)).await.unwrap();
+    }
+    assert!(history(backend).await.into_iter().eq((1..=250).map(|key| (key, large(key)))));
+    backend.commit(record(251, b"", Some(250))).await.unwrap();
+    assert_eq!(history(backend).await, [(251, vec![])]);
+}
+
 async fn closed_is_closed(backend: &impl Backend) {
     let (entry, _) = entries(1).remove(0);
     backend.close().await.unwrap();
@@ -213,4 +282,5 @@ async fn closed_is_closed(backend: &impl Backend) {
     assert_eq!(backend.load(LoadCursor::default()).await, Err(StorageError::Closed));
     assert_eq!(backend.read_payload(&entry.id(), 0, 1).await, Err(StorageError::Closed));
     assert_eq!(backend.usage().await, Err(StorageError::Closed));
+    assert_eq!(backend.history(HistoryKey(0)).await, Err(StorageError::Closed));
 }

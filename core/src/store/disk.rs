@@ -21,7 +21,7 @@ use super::{
     events::ProgressId,
     row::{Row, StoredEntry, Subspace},
 };
-use crate::willow::{CapCache, EntryId, Reader, Writer, cap_cache::encode_write_capability};
+use crate::willow::{CapCache, EntryId, KeyCache, Reader, Writer, cap_cache::encode_write_capability};
 
 /// The format of rows and records that this code writes, and the only one so far.
 const FORMAT: u8 = 1;
@@ -59,9 +59,7 @@ struct Author {
 #[derive(Default)]
 pub struct RowCodec {
     authors: BTreeMap<AuthorId, Author>,
-    subspaces: BTreeMap<([u8; 32], [u8; 32]), Arc<Subspace>>,
-    namespaces: BTreeMap<[u8; 32], Arc<NamespaceId>>,
-    capabilities: CapCache,
+    shared: SharedAuthors,
     /// The author of the last row that was written; most rows have that of the row before.
     last: Option<AuthorId>,
 }
@@ -82,8 +80,7 @@ impl RowCodec {
         }
         let mut writer = Writer::with_capacity(256);
         writer.u8(FORMAT);
-        writer.bytes(entry.subspace_bytes());
-        encode_write_capability(&mut writer, entry.capability());
+        write_author(&mut writer, entry);
         let record = writer.into_bytes();
         let id = AuthorId(*blake3::hash(&record).as_bytes());
         let (subspace, capability) = (entry.subspace().clone(), entry.capability().clone());
@@ -108,6 +105,12 @@ impl RowCodec {
         }
     }
 
+    /// The record of an author is not kept any more, because no row names it.
+    pub fn forget(&mut self, author: &AuthorId) {
+        self.authors.remove(author);
+        self.last = self.last.filter(|last| last != author);
+    }
+
     /// Takes over the record of an author.
     ///
     /// # Errors
@@ -117,19 +120,10 @@ impl RowCodec {
             return Err(Damaged("the id of an author"));
         }
         let mut reader = Reader::new(record);
-        let (format, subspace) = (reader.u8(), reader.array::<32>());
-        let (Ok(FORMAT), Ok(subspace)) = (format, subspace) else { return Err(Damaged("the beginning of an author's record")) };
-        let capability = self.capabilities.decode_write_capability(&mut reader).map_err(|_| Damaged("an author's capability"))?;
+        let Ok(FORMAT) = reader.u8() else { return Err(Damaged("the beginning of an author's record")) };
+        let (subspace, capability) = self.shared.read(&mut reader)?;
         reader.finish().map_err(|_| Damaged("the end of an author's record"))?;
-        let namespace = capability.granted_namespace();
-        let namespace_bytes = *namespace.as_bytes();
-        let namespace = self.namespaces.entry(namespace_bytes).or_insert_with(|| Arc::new(namespace.clone())).clone();
-        let keys = self.capabilities.keys();
-        let subspace = self
-            .subspaces
-            .entry((namespace_bytes, subspace))
-            .or_insert_with(|| Arc::new(Subspace { namespace, id: keys.subspace(&subspace) }));
-        self.authors.insert(id, Author { subspace: subspace.clone(), capability, record: Vec::new(), kept: true });
+        self.authors.insert(id, Author { subspace, capability, record: Vec::new(), kept: true });
         Ok(())
     }
 
@@ -213,6 +207,42 @@ impl RowCodec {
         row.extend(check);
         Ok(row)
     }
+}
+
+/// Subspaces and capabilities as they are read, one value of each however often it is written.
+#[derive(Default)]
+pub(super) struct SharedAuthors {
+    subspaces: BTreeMap<([u8; 32], [u8; 32]), Arc<Subspace>>,
+    namespaces: BTreeMap<[u8; 32], Arc<NamespaceId>>,
+    capabilities: CapCache,
+}
+
+impl SharedAuthors {
+    /// Reads what [`write_author`] writes.
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(Arc<Subspace>, Arc<WriteCapability>), Damaged> {
+        let subspace = reader.array::<32>().map_err(|_| Damaged("the subspace of an author"))?;
+        let capability = self.capabilities.decode_write_capability(reader).map_err(|_| Damaged("an author's capability"))?;
+        let namespace = capability.granted_namespace();
+        let namespace_bytes = *namespace.as_bytes();
+        let namespace = self.namespaces.entry(namespace_bytes).or_insert_with(|| Arc::new(namespace.clone())).clone();
+        let keys = self.capabilities.keys();
+        let subspace = self
+            .subspaces
+            .entry((namespace_bytes, subspace))
+            .or_insert_with(|| Arc::new(Subspace { namespace, id: keys.subspace(&subspace) }));
+        Ok((subspace.clone(), capability))
+    }
+
+    /// Ids met before.
+    pub(super) fn keys(&mut self) -> &mut KeyCache {
+        self.capabilities.keys()
+    }
+}
+
+/// Writes the subspace of an entry, and its write capability in full.
+pub(super) fn write_author(writer: &mut Writer, entry: &StoredEntry) {
+    writer.bytes(entry.subspace_bytes());
+    encode_write_capability(writer, entry.capability());
 }
 
 fn check(id: &EntryId, body: &[u8]) -> [u8; CHECK] {

@@ -1,7 +1,12 @@
 //! What has changed, numbered, for those who follow.
 //!
 //! The history is bounded. A subscription that falls behind it is told so once ([`StoreEvent::Lagged`]) and goes on from the present;
-//! what it missed it reads from the store (`entries_since`). This module does not know how changes come about.
+//! what it missed it reads from the store (`entries_since`). This module does not know how changes come about, nor how the history of
+//! earlier runs is kept; see `history`.
+//!
+//! Numbers have gaps. Whoever follows may remember a number better than the disk does: with the power, changes are lost that were told
+//! already, and another device may bring back an older state of the disk. So each run of a store leaves a gap before its first change,
+//! and no number in a gap is a place to go on from: it is [`Lagged`].
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,11 +18,34 @@ use crate::SessionId;
 /// How many changes the history of a store keeps unless told otherwise.
 pub const HISTORY: usize = 16_384;
 
-/// The number of a change to a store: 1, 2, 3 … The change 0 is the empty store.
+/// Numbers of changes come in blocks of so many. A run of a store begins in a block of its own, and a batch that reaches a block is
+/// [strict](super::Durability::Strict): so whatever is lost with the power, the block of the last number that was given out is known.
+const BLOCK: u64 = 1 << 20;
+/// Beyond this the clock has no say; JavaScript counts to twice as many.
+const CLOCK_END: u64 = 1 << 52;
+
+/// The number of a change to a store. Numbers grow with gaps, and none is given out twice. The change 0 is the empty store.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct ProgressId(pub u64);
 
 impl ProgressId {
+    /// A number that no change had before this second since the Unix epoch, wherever it was counted, if clocks are right: for
+    /// [`Store::begin_after`](super::Store::begin_after). Until the year 2106.
+    #[must_use]
+    pub fn at_second(second: u64) -> Self {
+        Self(second.saturating_mul(BLOCK).min(CLOCK_END))
+    }
+
+    /// The first number of the next block.
+    fn next_block(self) -> Self {
+        Self((self.0 / BLOCK).saturating_add(1).saturating_mul(BLOCK))
+    }
+
+    /// Whether `later` is in a later block.
+    pub(crate) fn is_blocks_before(self, later: Self) -> bool {
+        self.0 / BLOCK < later.0 / BLOCK
+    }
+
     /// The number of the change `steps` later.
     #[must_use]
     pub(crate) fn plus(self, steps: usize) -> Self {
@@ -32,6 +60,8 @@ pub enum Origin {
     Local,
     /// Received in this session.
     Peer(SessionId),
+    /// Received from a peer in an earlier run: sessions are not kept. Only in what a subscription is told.
+    UnknownPeer,
     /// Read from a drop, or handed in as an authorised entry from elsewhere.
     Import,
 }
@@ -138,44 +168,93 @@ struct Subscription {
 
 /// The history and who follows it.
 pub(crate) struct Events {
+    /// Complete between `since` and `now`.
     history: VecDeque<StoreEvent>,
     limit: usize,
+    /// The last change before the history.
+    since: ProgressId,
     /// The last change; that of the last event of the history, if there is one.
     now: ProgressId,
+    /// The last change of earlier runs.
+    opened: ProgressId,
+    /// The changes of this run have greater numbers.
+    gap: ProgressId,
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
     subscribed: u64,
 }
 
 impl Events {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { history: VecDeque::new(), limit, now: ProgressId::default(), subscriptions: BTreeMap::new(), subscribed: 0 }
+        let start = ProgressId::default();
+        let (history, subscriptions) = (VecDeque::new(), BTreeMap::new());
+        Self { history, limit, since: start, now: start, opened: start, gap: start, subscriptions, subscribed: 0 }
     }
 
     pub(crate) fn now(&self) -> ProgressId {
         self.now
     }
 
-    /// The store has been loaded and is at this change; there is no history.
-    pub(crate) fn begin_at(&mut self, now: ProgressId) {
+    /// The next change has the number after this one.
+    pub(crate) fn base(&self) -> ProgressId {
+        self.now.max(self.gap)
+    }
+
+    /// How many changes are kept.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The store has been loaded and is at this change; there is no history. Numbers go on behind a gap.
+    pub(crate) fn begin_at(&mut self, opened: ProgressId) {
         self.history.clear();
-        self.now = now;
+        (self.since, self.now, self.opened) = (opened, opened, opened);
+        self.gap = self.gap.max(opened.next_block());
+    }
+
+    /// The changes to come have numbers greater than this.
+    pub(crate) fn leave_gap(&mut self, until: ProgressId) {
+        self.gap = self.gap.max(until);
     }
 
     /// Appends a change, which `make` builds from its number.
     pub(crate) fn push(&mut self, make: impl FnOnce(ProgressId) -> StoreEvent) {
-        self.now = self.now.plus(1);
-        if self.history.len() >= self.limit {
-            self.history.pop_front();
-        }
-        if self.limit > 0 {
-            self.history.push_back(make(self.now));
+        self.now = self.base().plus(1);
+        self.history.push_back(make(self.now));
+        self.shorten();
+    }
+
+    /// Something has changed that no event tells: whoever has not seen it reads the state again.
+    pub(crate) fn break_off(&mut self) {
+        self.now = self.base().plus(1);
+        self.since = self.now;
+        self.history.clear();
+    }
+
+    /// The last change of earlier runs, if what they told would still continue into what is here.
+    pub(crate) fn continues(&self) -> Option<ProgressId> {
+        (self.since == self.opened).then_some(self.opened)
+    }
+
+    /// Puts the history of earlier runs, complete after `since` and up to where this run began, before that of this run.
+    pub(crate) fn prepend(&mut self, since: ProgressId, events: impl DoubleEndedIterator<Item = StoreEvent>) {
+        self.since = since;
+        events.rev().for_each(|event| self.history.push_front(event));
+        self.shorten();
+    }
+
+    fn shorten(&mut self) {
+        while self.history.len() > self.limit {
+            if let Some(gone) = self.history.pop_front() {
+                self.since = gone.progress();
+            }
         }
     }
 
-    /// How many events at the end of the history follow this change; `None` if some of them are gone, or it has not happened.
+    /// Where in the history the events begin that follow this change; `None` if some of them are gone, or it never happened.
     fn unseen(&self, seen: ProgressId) -> Option<usize> {
-        let behind = usize::try_from(self.now.0.checked_sub(seen.0)?).ok()?;
-        (behind <= self.history.len()).then_some(behind)
+        let next = self.history.partition_point(|event| event.progress() <= seen);
+        let last = next.checked_sub(1).map_or(Some(self.since), |last| self.history.get(last).map(StoreEvent::progress));
+        (last == Some(seen)).then_some(next)
     }
 
     pub(crate) fn subscribe(&mut self, namespace: NamespaceId, bounds: Bounds, from: Option<ProgressId>) -> Result<SubscriptionId, Lagged> {
@@ -206,7 +285,7 @@ impl Events {
         let subscription = self.subscriptions.get_mut(&id)?;
         subscription.seen = now;
         let Some(unseen) = unseen else { return Some(StoreEvent::Lagged(Lagged { seen, now })) };
-        let event = history.range(history.len() - unseen..).find(|event| event.concerns(&subscription.namespace, &subscription.bounds))?;
+        let event = history.range(unseen..).find(|event| event.concerns(&subscription.namespace, &subscription.bounds))?;
         subscription.seen = event.progress();
         Some(event.clone())
     }

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::backend::{Backend, Batch, Chunk, LoadCursor, StorageError, Usage};
+use super::backend::{Backend, Batch, Chunk, HistoryKey, LoadCursor, StorageError, Usage};
 use crate::willow::EntryId;
 
 /// When, within the operation that fails.
@@ -64,6 +64,10 @@ impl<B: Backend> Backend for FaultyBackend<B> {
 
     async fn read_payload(&self, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, StorageError> {
         self.run(self.inner.read_payload(id, offset, len)).await
+    }
+
+    async fn history(&self, after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError> {
+        self.run(self.inner.history(after)).await
     }
 
     async fn usage(&self) -> Result<Usage, StorageError> {

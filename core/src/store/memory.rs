@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    backend::{Backend, Batch, Change, Chunk, LoadCursor, StorageError, Usage},
+    backend::{Backend, Batch, Change, Chunk, HistoryKey, HistoryRecord, LoadCursor, StorageError, Usage},
     events::ProgressId,
     row::StoredEntry,
 };
@@ -15,18 +15,22 @@ use crate::willow::EntryId;
 
 /// How many entries a chunk has.
 const CHUNK: usize = 1000;
+/// How many records of the history are given at once.
+const RECORDS: usize = 100;
 
 /// See the module. Rows are shared with the index, so an entry is in memory once.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct MemoryBackend {
     kept: RefCell<Kept>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Kept {
     entries: BTreeMap<EntryId, (StoredEntry, Vec<u8>)>,
     notes: BTreeMap<String, Vec<u8>>,
     progress: ProgressId,
+    history: BTreeMap<HistoryKey, Vec<u8>>,
+    without_history: bool,
     closed: bool,
 }
 
@@ -35,6 +39,12 @@ impl MemoryBackend {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty one that keeps no history, for a store that is never opened again: what it has in memory is enough.
+    #[must_use]
+    pub fn without_history() -> Self {
+        Self { kept: RefCell::new(Kept { without_history: true, ..Kept::default() }) }
     }
 }
 
@@ -99,6 +109,14 @@ impl Kept {
             }
         }
     }
+
+    /// Keeps a record of the history.
+    fn remember(&mut self, HistoryRecord { key, bytes, trim }: HistoryRecord) {
+        self.history.insert(key, bytes);
+        if let Some(trim) = trim {
+            self.history.retain(|key, _| *key > trim);
+        }
+    }
 }
 
 impl Backend for MemoryBackend {
@@ -114,6 +132,7 @@ impl Backend for MemoryBackend {
             entries,
             notes: notes.map(|(name, value)| (name.clone(), value.clone())).collect(),
             progress: kept.progress,
+            history: (!kept.without_history).then(|| kept.history.last_key_value().map(|(key, _)| *key).unwrap_or_default()),
             damaged: Vec::new(),
             next: rest.next().and(last).map(|last| LoadCursor(Some(last))),
         })
@@ -124,6 +143,9 @@ impl Backend for MemoryBackend {
         kept.open()?.check(&batch)?;
         kept.progress = kept.progress.max(batch.progress);
         batch.changes.into_iter().for_each(|change| kept.write(change));
+        if let Some(record) = batch.history.filter(|_| !kept.without_history) {
+            kept.remember(record);
+        }
         Ok(())
     }
 
@@ -132,6 +154,12 @@ impl Backend for MemoryBackend {
         let payload = kept.open()?.entries.get(id).map_or(&[][..], |(_, payload)| payload);
         let rest = usize::try_from(offset).ok().and_then(|offset| payload.get(offset..)).unwrap_or_default();
         Ok(rest[..rest.len().min(usize::try_from(len).unwrap_or(usize::MAX))].to_vec())
+    }
+
+    async fn history(&self, after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError> {
+        let kept = self.kept.borrow();
+        let records = kept.open()?.history.range((Bound::Excluded(after), Bound::Unbounded)).take(RECORDS);
+        Ok(records.map(|(key, bytes)| (*key, bytes.clone())).collect())
     }
 
     async fn usage(&self) -> Result<Usage, StorageError> {

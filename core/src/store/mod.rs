@@ -9,7 +9,8 @@
 //! | `plan` | Willow's join: what would change |
 //! | `staged` | payloads that are on the disk before they can be verified |
 //! | `events` | what has changed, numbered; subscriptions |
-//! | `backend` | the seam to durable storage; `memory`, `faulty`, `conformance` |
+//! | `history` | the same on the disk, for subscriptions that resume after a restart |
+//! | `backend` | the seam to durable storage; `memory`, `faulty`, `conformance`; `disk`, how durable ones keep rows |
 //!
 //! A change is planned, committed by a backend, and applied:
 //!
@@ -35,6 +36,7 @@ mod events;
 mod faulty;
 #[cfg(any(test, feature = "conformance"))]
 pub(crate) mod fixture;
+mod history;
 mod index;
 mod key;
 mod memory;
@@ -54,10 +56,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use willow25::prelude::{Area, NamespaceId, WriteCapability};
 
 pub use crate::SessionId;
-pub use backend::{Backend, Batch, Change, Chunk, Durability, LoadCursor, StorageError, Usage};
+pub use backend::{Backend, Batch, Change, Chunk, Durability, HistoryKey, HistoryRecord, LoadCursor, StorageError, Usage};
 pub use disk::{AuthorId, Damaged, RowCodec};
 pub use events::{Forgotten, HISTORY, Lagged, Origin, ProgressId, StoreEvent, SubscriptionId};
 pub use faulty::{Fault, FaultyBackend};
+pub use history::HistoryReader;
 pub use key::{Bounds, Cursor};
 pub use memory::MemoryBackend;
 pub use plan::{Incoming, Outcome, Plan};
@@ -67,6 +70,7 @@ pub use staged::STAGED;
 pub use summary::BlockSums;
 
 use events::Events;
+use history::Kept;
 use index::Index;
 use plan::{Quiet, Step};
 use row::{Held, Probe, Subspace};
@@ -80,6 +84,7 @@ const SHARED_CAPABILITIES: usize = 16;
 pub struct Store {
     namespaces: BTreeMap<NamespaceId, Namespace>,
     events: Events,
+    kept: Kept,
     epoch: u64,
     /// Payloads with unverified bytes on the disk, and where those end.
     staged: BTreeMap<EntryId, u64>,
@@ -160,7 +165,7 @@ impl Store {
     /// An empty store that keeps so many changes for subscriptions that are behind.
     #[must_use]
     pub fn with_history(limit: usize) -> Self {
-        Self { namespaces: BTreeMap::new(), events: Events::new(limit), epoch: 0, staged: BTreeMap::new() }
+        Self { namespaces: BTreeMap::new(), events: Events::new(limit), kept: Kept::new(), epoch: 0, staged: BTreeMap::new() }
     }
 
     /// The store that a backend has kept, and the notes beside it.
@@ -187,6 +192,43 @@ impl Store {
         }
         self.epoch += 1;
         self.events.begin_at(chunk.progress);
+        self.kept.begin_at(chunk.history);
+    }
+
+    /// The changes to come get numbers greater than this, beyond the gap that a restored store leaves anyway. With a number from the
+    /// clock ([`ProgressId::at_second`]) a subscription is not misled by numbers of a store that was deleted, or put back to an earlier
+    /// state, either.
+    pub fn begin_after(&mut self, number: ProgressId) {
+        self.epoch += 1;
+        self.events.leave_gap(number);
+    }
+
+    /// What reads the history of earlier runs, if a subscription from this change may need it: there is one, it has not been read, and it
+    /// would continue into what is in memory. Have it read, give it to [`Store::restore_history`], and subscribe then. Changes may be made
+    /// meanwhile.
+    #[must_use]
+    pub fn history_reader(&self, from: ProgressId) -> Option<HistoryReader> {
+        self.events.continues().filter(|opened| from < *opened).and_then(|_| self.kept.reader())
+    }
+
+    /// Takes over the history of earlier runs, as far as it goes. From then on it is not read again.
+    pub fn restore_history(&mut self, reader: HistoryReader) {
+        self.kept.read();
+        let Some((since, mut events)) = self.events.continues().and_then(|opened| reader.until(opened)) else { return };
+        for event in &mut events {
+            if let StoreEvent::Inserted { entry, .. } | StoreEvent::Pruned { entry, .. } | StoreEvent::Payload { entry, .. } = event {
+                self.share(entry);
+            }
+        }
+        self.events.prepend(since, events.into_iter());
+    }
+
+    /// Puts the entry that is here in place of an equal one.
+    fn share(&self, entry: &mut StoredEntry) {
+        let here = self.namespace(entry.namespace_id()).and_then(|namespace| namespace.index.get(namespace.find(entry)));
+        if let Some(held) = here.filter(|held| held.stored == *entry && held.stored.progress() == entry.progress()) {
+            *entry = held.stored.clone();
+        }
     }
 
     /// Makes the planned changes, after their batch was committed. Returns what became of each thing that was planned.
@@ -202,6 +244,7 @@ impl Store {
         }
         let steps = std::mem::take(&mut plan.steps);
         std::mem::take(&mut plan.quiet).into_iter().for_each(|change| self.make_quietly(change));
+        self.kept.count(steps.len());
         steps.into_iter().for_each(|step| self.make(step));
         Ok(plan.into_outcomes())
     }
@@ -231,6 +274,7 @@ impl Store {
                 }
                 self.events.push(|_| StoreEvent::Forgotten(what));
             }
+            Step::Lose => self.events.break_off(),
         }
     }
 

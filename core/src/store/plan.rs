@@ -88,10 +88,26 @@ pub enum Outcome {
 
 /// One numbered change that [`Store::apply`] makes.
 pub(crate) enum Step {
-    Prune { entry: StoredEntry, by: EntryId, origin: Origin },
-    Insert { held: Held, origin: Origin },
-    Extend { entry: StoredEntry, available: u64, origin: Origin },
-    Forget { what: Box<Forgotten>, entries: Vec<StoredEntry> },
+    Prune {
+        entry: StoredEntry,
+        by: EntryId,
+        origin: Origin,
+    },
+    Insert {
+        held: Held,
+        origin: Origin,
+    },
+    Extend {
+        entry: StoredEntry,
+        available: u64,
+        origin: Origin,
+    },
+    Forget {
+        what: Box<Forgotten>,
+        entries: Vec<StoredEntry>,
+    },
+    /// What was on the disk is gone, and nobody can tell what it was.
+    Lose,
 }
 
 /// A change that nobody outside is told of; [`Store::apply`] makes it before the numbered ones.
@@ -152,7 +168,7 @@ pub(super) struct Planning<'a> {
 impl<'a> Planning<'a> {
     pub(super) fn new(store: &'a Store) -> Self {
         let plan = Plan { epoch: store.epoch(), steps: Vec::new(), quiet: Vec::new(), outcomes: Vec::new(), batch: Batch::default() };
-        Self { store, plan, base: store.progress(), payloads: Vec::new(), touched: BTreeSet::new() }
+        Self { store, plan, base: store.events.base(), payloads: Vec::new(), touched: BTreeSet::new() }
     }
 
     /// The number that the next step gets.
@@ -181,7 +197,7 @@ impl<'a> Planning<'a> {
     }
 
     pub(super) fn durable_for(&mut self, origin: Origin) {
-        if !matches!(origin, Origin::Peer(_)) {
+        if !matches!(origin, Origin::Peer(_) | Origin::UnknownPeer) {
             self.plan.batch.durability = Durability::Strict;
         }
     }
@@ -198,7 +214,13 @@ impl<'a> Planning<'a> {
 
     pub(super) fn finish(mut self, outcomes: Vec<Outcome>) -> Plan {
         self.plan.batch.changes.append(&mut self.payloads);
-        self.plan.batch.progress = self.base.plus(self.plan.steps.len());
+        let (steps, now) = (self.plan.steps.len(), self.store.progress());
+        let progress = if steps == 0 { now } else { self.base.plus(steps) };
+        self.plan.batch.progress = progress;
+        if now.is_blocks_before(progress) {
+            self.plan.batch.durability = Durability::Strict;
+        }
+        self.plan.batch.history = self.store.kept.record(&self.store.events, &self.plan.steps);
         self.plan.outcomes = outcomes;
         self.plan
     }
@@ -399,6 +421,17 @@ impl Store {
             planning.durable_for(Origin::Local);
         }
         planning.finish(vec![Outcome::Forgotten { count }])
+    }
+
+    /// What would change if the rest of these entries were removed from the disk, whose rows were found damaged there. No event can tell
+    /// which entries they were, so the history begins anew after it: whoever has not seen it is told [`Lagged`](super::Lagged).
+    pub fn plan_lost(&self, damaged: &[EntryId]) -> Plan {
+        let mut planning = Planning::new(self);
+        if !damaged.is_empty() {
+            damaged.iter().for_each(|id| planning.put(Change::Remove(*id)));
+            planning.step(Step::Lose);
+        }
+        planning.finish(Vec::new())
     }
 }
 

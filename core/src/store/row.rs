@@ -176,6 +176,10 @@ impl StoredEntry {
         self.0.timestamp
     }
 
+    pub(crate) fn digest_bytes(&self) -> &[u8; 32] {
+        &self.0.payload_digest
+    }
+
     pub(crate) fn recency(&self) -> Recency {
         Recency { timestamp: self.0.timestamp, digest: self.0.payload_digest, length: self.0.payload_length }
     }

@@ -16,7 +16,7 @@ use super::{Access, Secret, SecretError, WalletError};
 const MAX_TRIES: usize = 256;
 
 /// Everything that gives rights: the secrets of the local users and owned namespaces, and the capabilities of the users.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Wallet {
     pub(super) users: Vec<User>,
     pub(super) namespaces: Vec<Namespace>,
@@ -28,11 +28,13 @@ pub struct Wallet {
     pub(super) links: BTreeSet<SubspaceId>,
 }
 
+#[derive(Clone)]
 pub(super) struct User {
     pub(super) id: SubspaceId,
     pub(super) secret: SubspaceSecret,
 }
 
+#[derive(Clone)]
 pub(super) struct Namespace {
     pub(super) id: NamespaceId,
     pub(super) secret: Option<NamespaceSecret>,

@@ -43,8 +43,8 @@ class Harness {
   }
 
   /** Opens a node with a space of its own. */
-  async create(relays) {
-    await this.open({ relays });
+  async create(relays, options = {}) {
+    await this.open({ relays, ...options });
     this.user = await this.node.createUser();
     this.namespace = await this.node.createNamespace({ kind: "owned", owner: this.user });
     this.watch();
@@ -64,6 +64,21 @@ class Harness {
     this.watch();
     this.intent = this.node.sync(joined.peers[0], { mode });
     this.follow();
+  }
+
+  /** Opens the node of a page that was reloaded, in the space that it was in, and syncs with a peer if one is given. */
+  async resume(relays, { namespace, user, peer }, options) {
+    await this.open({ relays, ...options });
+    Object.assign(this, { namespace, user });
+    this.watch();
+    if (peer === undefined) return;
+    this.intent = this.node.sync(peer, { mode: "live" });
+    this.follow();
+  }
+
+  /** What `resume` needs to know. */
+  place() {
+    return { namespace: this.namespace, user: this.user, peer: this.intent && { id: this.intent.peer, relays: this.node.address().relays } };
   }
 
   async follow() {

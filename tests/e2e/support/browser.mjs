@@ -27,9 +27,10 @@ export async function openProfile(options = {}) {
 
 /**
  * A browser whose pages can be hidden and frozen, as people's are: playwright keeps those of a browser that it launches visible and awake.
+ * It can be killed, too, and go on with the same profile, in the `folder` that the one before had.
  */
-export async function openMortalProfile() {
-  const folder = await mkdtemp(join(tmpdir(), "osier-profile-"));
+export async function openMortalProfile(known) {
+  const folder = known ?? (await mkdtemp(join(tmpdir(), "osier-profile-")));
   const child = spawn(chromiumPath(), [...ARGUMENTS, "--headless", "--no-first-run", "--remote-debugging-port=0", `--user-data-dir=${folder}`, "about:blank"], { stdio: ["ignore", "ignore", "pipe"] });
   const ended = once(child, "exit");
   const announced = async () => {
@@ -45,6 +46,12 @@ export async function openMortalProfile() {
   return {
     context: browser.contexts()[0],
     version: `Chromium ${browser.version()}`,
+    folder,
+    /** Ends it without giving it a chance to write anything. */
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+    },
     async close() {
       await browser.close();
       child.kill();

@@ -34,9 +34,10 @@ export async function startRelay(port = 0) {
 /** Types of lines that answer a command; all other lines are events. */
 const ANSWERS = new Set(["listing", "put", "exported", "ticket", "commandFailed"]);
 
-/** A native peer that joined by ticket and syncs live. */
-export async function startPeer(relay, ticket) {
-  const { child, ended, errors, lines } = start(["peer", "--relay", relay, "--ticket", ticket, "--json"]);
+/** A native peer that joined by ticket and syncs live; with `data`, a directory, what it holds outlives it. */
+export async function startPeer(relay, ticket, data = undefined) {
+  const kept = data === undefined ? [] : ["--data", data];
+  const { child, ended, errors, lines } = start(["peer", "--relay", relay, "--ticket", ticket, "--json", ...kept]);
   const events = [];
   const waiting = [];
   let ready;
@@ -82,6 +83,10 @@ export async function startPeer(relay, ticket) {
         if (entries.length === count && entries.every((entry) => entry.available === entry.length)) return;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
+    },
+    /** Waits until there is any entry. */
+    async holdsAny() {
+      while ((await this.listing()).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     },
     /** Ends it without giving it a chance to say so to anyone. */
     async kill() {

@@ -30,9 +30,9 @@ export async function openPages(options) {
   };
 }
 
-/** Page A makes a space and writes `files` (`[{ path, bytes }]`) and a binary of `noise` bytes. Returns a ticket. */
-export async function fill(page, relay, files, noise) {
-  await page.evaluate((url) => harness.create([url]), relay);
+/** Page A makes a space and writes `files` (`[{ path, bytes }]`) and a binary of `noise` bytes. Returns a ticket. `options`: of its node. */
+export async function fill(page, relay, files, noise, options = {}) {
+  await page.evaluate(([url, own]) => harness.create([url], own), [relay, options]);
   for (const batch of batches(files)) await page.evaluate((some) => harness.add(some), batch);
   await page.evaluate(([path, length]) => harness.addNoise(path, length), [["demo", "noise.bin"], noise]);
   return page.evaluate(() => harness.share());
@@ -52,28 +52,52 @@ function* batches(files) {
   yield batch;
 }
 
-/** Page B joins, live. Resolves to the ms from there until it holds all `count` entries. */
-export async function joinPage(page, relay, ticket, count) {
+/**
+ * Page B joins, live. Resolves to the ms from there until it holds all `count` entries; `midway`, if there is one, is called while it syncs.
+ * `options`: of its node.
+ */
+export async function joinPage(page, relay, ticket, count, options = {}, midway = undefined) {
   const began = await page.evaluate(() => harness.clock());
-  await page.evaluate(([url, text]) => harness.join([url], text), [relay, ticket]);
+  await page.evaluate(([url, text, own]) => harness.join([url], text, "live", own), [relay, ticket, options]);
+  if (midway !== undefined) {
+    await within(300_000, "page B has begun to sync", page.evaluate(() => harness.receives(1)));
+    await midway();
+  }
   const done = await within(300_000, `page B holds ${count} entries`, page.evaluate((wanted) => harness.holds(wanted), count));
   return done - began;
 }
 
-/** A native peer joins, live, until it holds all `count` entries. */
-export async function joinPeer(relay, ticket, count) {
-  const peer = await within(60_000, "the native peer is ready", startPeer(relay, ticket));
+/** Reloads a page whose node has durable storage, `options` as it was opened with; it goes on where it was. */
+export async function reload(page, relay, options) {
+  const place = await page.evaluate(() => harness.place());
+  await page.reload();
+  await page.waitForFunction(() => globalThis.harness !== undefined);
+  await page.evaluate(([url, where, own]) => harness.resume([url], where, own), [relay, place, options]);
+}
+
+/**
+ * A native peer joins, live, until it holds all `count` entries. With `data`, a directory, it is killed while it syncs, and another one goes
+ * on with what the first has kept.
+ */
+export async function joinPeer(relay, ticket, count, data = undefined) {
+  let peer = await within(60_000, "the native peer is ready", startPeer(relay, ticket, data));
+  if (data !== undefined) {
+    await within(300_000, "the native peer has begun to sync", peer.holdsAny());
+    await peer.kill();
+    peer = await within(60_000, "the native peer is ready again", startPeer(relay, ticket, data));
+  }
   await within(300_000, `the native peer holds ${count} entries`, peer.holds(count));
   return peer;
 }
 
 /**
  * `rounds` edits from each of the three, one after the other, each waited for on the other pages. The first of each page are new
- * entries, every second one a new version of the one before. Returns the ms that each took from page to page.
+ * entries, every second one a new version of the one before. `first` is the number of the first round, if others were before. Returns the ms
+ * that each took from page to page.
  */
-export async function editLive(a, b, peer, rounds) {
+export async function editLive(a, b, peer, rounds, first = 0) {
   const times = [];
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = first; round < first + rounds; round += 1) {
     const name = String(round - (round % 2)).padStart(2, "0");
     for (const [from, to, side] of [[a, b, "a"], [b, a, "b"]]) {
       const edit = ([path, text]) => harness.edit(path, text);

@@ -64,13 +64,15 @@ impl Referee {
                 self.lose(|seen| seen.current().is_some_and(|current| current.conn == conn));
             }
             Input::SessionComplete { session } => {
+                // One that was aborted already, because its connection was lost, came to no good end.
+                let mut aborted = false;
                 for seen in self.peers.values_mut() {
-                    seen.ending.take_if(|(ending, _)| *ending == session);
+                    aborted |= seen.ending.take_if(|(ending, _)| *ending == session).is_some();
                     if seen.session.take_if(|running| running.id == session).is_some() {
                         (seen.active, seen.probe, seen.firm) = (None, None, true);
                     }
                 }
-                self.disown(session, Some(now.after_millis(30_000)));
+                self.disown(session, (!aborted).then(|| now.after_millis(30_000)));
             }
             Input::SessionEnded { session, .. } => {
                 self.lose(|seen| seen.session.is_some_and(|running| running.id == session));

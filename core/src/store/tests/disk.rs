@@ -19,6 +19,7 @@ fn entries() -> Vec<StoredEntry> {
 }
 
 /// Rows, and the records that must be kept with them.
+#[allow(clippy::type_complexity)]
 fn written() -> (Vec<(StoredEntry, Vec<u8>)>, Vec<(AuthorId, Vec<u8>)>) {
     let mut codec = RowCodec::new();
     let (mut rows, mut records) = (Vec::new(), Vec::new());

@@ -4,9 +4,11 @@
 mod backends;
 mod disk;
 mod events;
+mod history;
 mod join;
 mod model;
 mod ranges;
+mod resume;
 mod staged;
 
 use std::task::{Context, Poll, Waker};

@@ -1,0 +1,152 @@
+//! What a batch does to each entry, worked out before anything is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use osier_core::{
+    store::{Batch, Change, RowCodec, StorageError, StoredEntry},
+    willow::EntryId,
+};
+
+/// What the database has of an entry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Stored {
+    Nothing,
+    /// A row, without its id, and how much of the payload there is.
+    Row(Vec<u8>, u64),
+    /// Something that does not say what was written, and how much of a payload there is.
+    Damaged(u64),
+}
+
+impl Stored {
+    /// How many bytes of its payload are stored.
+    pub(super) fn available(&self) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Row(_, available) | Self::Damaged(available) => *available,
+        }
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        *self != Self::Nothing
+    }
+}
+
+/// What there is of an entry once the batch is written.
+pub(super) enum Next<'a> {
+    Nothing,
+    /// The row as it was, but for this much of the payload.
+    Kept(u64),
+    New(&'a StoredEntry, u64),
+}
+
+/// What a batch does to one entry.
+pub(super) struct Effect<'a> {
+    pub(super) stored: Stored,
+    pub(super) next: Next<'a>,
+    /// Whether the segments that are stored go away.
+    pub(super) cleared: bool,
+    /// The segments that are written, and where they begin.
+    pub(super) segments: Vec<(u64, &'a [u8])>,
+}
+
+impl<'a> Effect<'a> {
+    fn on(stored: Stored) -> Self {
+        let next = match stored {
+            Stored::Row(_, available) => Next::Kept(available),
+            Stored::Nothing | Stored::Damaged(_) => Next::Nothing,
+        };
+        Self { stored, next, cleared: false, segments: Vec::new() }
+    }
+
+    fn put(&mut self, entry: &'a StoredEntry) {
+        if matches!(self.next, Next::Nothing) {
+            self.next = Next::New(entry, 0);
+            self.cleared |= self.stored.available() > 0;
+        }
+    }
+
+    fn remove(&mut self) {
+        self.next = Next::Nothing;
+        self.cleared |= self.stored.available() > 0;
+        self.segments.clear();
+    }
+
+    fn extend(&mut self, offset: u64, bytes: &'a [u8]) -> Result<(), StorageError> {
+        let available = match &mut self.next {
+            Next::Kept(available) | Next::New(_, available) => available,
+            Next::Nothing => return Err(StorageError::Misfit("a payload without its entry")),
+        };
+        if offset > *available {
+            return Err(StorageError::Misfit("a gap in a payload"));
+        }
+        let known = usize::try_from(*available - offset).unwrap_or(usize::MAX);
+        let news = bytes.get(known..).unwrap_or_default();
+        if !news.is_empty() {
+            self.segments.push((*available, news));
+            *available += news.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// How many bytes of its payload are stored afterwards.
+    pub(super) fn available(&self) -> u64 {
+        match self.next {
+            Next::Nothing => 0,
+            Next::Kept(available) | Next::New(_, available) => available,
+        }
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        !matches!(self.next, Next::Nothing)
+    }
+}
+
+/// The entries that must be read before a batch can be written. An entry that the batch puts is taken to be new, unless this is `careful`.
+pub(super) fn to_read(batch: &Batch, careful: bool) -> BTreeSet<EntryId> {
+    let (mut new, mut read) = (BTreeSet::new(), BTreeSet::new());
+    for change in &batch.changes {
+        match change {
+            Change::Put(entry) if careful || read.contains(&entry.id()) => {
+                read.insert(entry.id());
+            }
+            Change::Put(entry) => {
+                new.insert(entry.id());
+            }
+            Change::Payload { id, .. } if new.contains(id) => {}
+            Change::Remove(id) | Change::Payload { id, .. } => {
+                read.insert(*id);
+            }
+            Change::Note { .. } => {}
+        }
+    }
+    read
+}
+
+/// What a batch does to the entries that it names; `read` says what the database has of those of [`to_read`].
+pub(super) fn effects(batch: &Batch, read: BTreeMap<EntryId, Stored>) -> Result<BTreeMap<EntryId, Effect<'_>>, StorageError> {
+    let mut effects: BTreeMap<EntryId, Effect<'_>> = read.into_iter().map(|(id, stored)| (id, Effect::on(stored))).collect();
+    for change in &batch.changes {
+        match change {
+            Change::Put(entry) => effects.entry(entry.id()).or_insert_with(|| Effect::on(Stored::Nothing)).put(entry),
+            Change::Remove(id) => effects.entry(*id).or_insert_with(|| Effect::on(Stored::Nothing)).remove(),
+            Change::Payload { id, offset, bytes } => {
+                effects.entry(*id).or_insert_with(|| Effect::on(Stored::Nothing)).extend(*offset, bytes)?;
+            }
+            Change::Note { .. } => {}
+        }
+    }
+    Ok(effects)
+}
+
+/// What a row, with its id before it, says.
+pub(super) fn stored(id: &EntryId, value: Option<Vec<u8>>) -> Stored {
+    let Some(mut row) = value else { return Stored::Nothing };
+    if row.get(..id.0.len()) != Some(&id.0[..]) {
+        return Stored::Damaged(0);
+    }
+    row.drain(..id.0.len());
+    match RowCodec::available(id, &row) {
+        Ok(available) => Stored::Row(row, available),
+        Err(_) => Stored::Damaged(0),
+    }
+}

@@ -1,0 +1,52 @@
+//! Reading payloads, which are kept as segments that lie end to end.
+
+use indexed_db_futures::{BuildPrimitive, KeyRange, cursor::CursorDirection, database::Database, query_source::QuerySource};
+use osier_core::{store::StorageError, willow::EntryId};
+use wasm_bindgen::JsValue;
+
+use super::{
+    database::{PAYLOADS, bytes, reading, reason, segment_key, segment_keys},
+    failure::Failure,
+};
+
+/// Where a segment begins, by its key.
+pub(super) fn offset_of(key: &[u8]) -> Result<u64, StorageError> {
+    let offset = key.get(32..).and_then(|offset| offset.try_into().ok());
+    Ok(u64::from_be_bytes(offset.ok_or_else(|| StorageError::Corrupt("a segment without a place".to_owned()))?))
+}
+
+/// Up to `len` bytes of a payload from `offset`: what is there of them.
+pub(super) async fn read(database: &Database, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
+    let Some(last) = len.checked_sub(1).map(|more| offset.saturating_add(more)) else { return Ok(Vec::new()) };
+    let transaction = reading(database, &[PAYLOADS])?;
+    let payloads = transaction.object_store(PAYLOADS)?;
+    // All at once: the segment that `offset` lies in, and those that begin behind it.
+    let before = payloads.open_cursor().with_query::<JsValue, _>(segment_keys(id, 0, offset)).with_direction(CursorDirection::Prev);
+    let before = before.primitive()?;
+    let behind = KeyRange::Bound(segment_key(id, offset), true, segment_key(id, last), false);
+    let behind = match offset < last {
+        true => Some((
+            payloads.get_all_keys::<JsValue>().with_query::<JsValue, _>(behind.clone()).primitive()?,
+            payloads.get_all::<JsValue>().with_query::<JsValue, _>(behind).primitive()?,
+        )),
+        false => None,
+    };
+    let read = async {
+        let Some(mut before) = before.await? else { return Ok(Vec::new()) };
+        let key = before.key::<JsValue>()?.as_ref().map(bytes).transpose()?.unwrap_or_default();
+        let segment = before.next_record::<JsValue>().await?.as_ref().map(bytes).transpose()?.unwrap_or_default();
+        let skipped = usize::try_from(offset.saturating_sub(offset_of(&key)?)).unwrap_or(usize::MAX);
+        let mut read = segment.get(skipped..).unwrap_or_default().to_vec();
+        if let Some((keys, segments)) = behind {
+            for (key, segment) in keys.await?.zip(segments.await?) {
+                if offset_of(&bytes(&key?)?)? != offset.saturating_add(read.len() as u64) {
+                    return Err(StorageError::Corrupt("a gap in a stored payload".to_owned()).into());
+                }
+                read.extend(bytes(&segment?)?);
+            }
+        }
+        read.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        Ok(read)
+    };
+    read.await.map_err(|failure| reason(&transaction, failure))
+}

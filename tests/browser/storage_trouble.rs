@@ -1,0 +1,358 @@
+//! Durable storage when the browser, or somebody else, makes trouble: each time what was written is there, what was refused is not, and
+//! the error says what happened.
+
+use std::time::Duration;
+
+use js_sys::Array;
+use osier::backend::{Durable, Lock, OpenError};
+use osier_core::store::{Backend, Batch, Change, LoadCursor, StorageError};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use crate::{
+    raw::{all, array, bytes, new_name, replace, script, write},
+    storage::{batch, discard, entries, entry, ids, note, open, payload, put, refused},
+};
+
+const DELETE: &str = "return remove(argument)";
+
+fn lost(reason: &str) -> Result<(), StorageError> {
+    Err(StorageError::Lost(reason.to_owned()))
+}
+
+/// A batch with a change of each kind.
+fn everything() -> Batch {
+    let [first, second] = &entries(9, 2, b"payload")[..] else { panic!("two entries") };
+    let put = |entry: &osier_core::store::StoredEntry| Change::Put(entry.clone());
+    batch(vec![put(first), payload(first.id(), 0, b"payload"), put(second), Change::Remove(entry(1).id()), note("a", b"1")])
+}
+
+/// Nothing of [`everything`] was written, and everything can be written now.
+async fn is_untouched_and_usable(durable: &Durable) {
+    let chunk = durable.load(LoadCursor::default()).await.unwrap();
+    let known: Vec<_> = chunk.entries.iter().map(|(entry, available)| (entry.id(), *available)).collect();
+    assert_eq!((known, chunk.notes), (vec![(entry(1).id(), 0)], vec![]));
+    durable.commit(everything()).await.unwrap();
+    assert_eq!(ids(durable).await.0.len(), 2);
+    let usage = durable.usage().await.unwrap();
+    assert_eq!((usage.entries, usage.payload_bytes), (2, 7));
+}
+
+#[wasm_bindgen_test]
+async fn durable_storage_gives_way_to_an_upgrade_by_a_newer_osier() {
+    let name = new_name();
+    let durable = open(&name).await;
+    durable.commit(put(&entry(1))).await.unwrap();
+    // Another tab upgrades the database. It would wait for ever if this one did not close it.
+    let (reason, _) = tokio::join!(durable.on_lost(), script("(await open(argument, 2)).close()", name.as_str()));
+    assert_eq!(reason, "another tab wants to upgrade the database");
+    assert_eq!(durable.commit(put(&entry(2))).await, lost(&reason));
+    durable.close().await.unwrap();
+    let before = all(&name, "meta").await;
+    assert_eq!(refused(&name, Lock::Fail).await, OpenError::NewerVersion { found: 2 });
+    let after = all(&name, "meta").await;
+    assert_eq!(bytes(&before[0].1), bytes(&after[0].1), "a newer database was touched");
+    assert_eq!(all(&name, "entries").await.len(), 1);
+    Durable::delete(&name).await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn durable_storage_of_a_newer_schema_is_refused_untouched() {
+    let name = new_name();
+    let durable = open(&name).await;
+    durable.close().await.unwrap();
+    let [(key, state)] = &all(&name, "meta").await[..] else { panic!("one state") };
+    // What follows the version may be anything.
+    let newer = [&[0, 0, 0, 3][..], &bytes(state)[4..20], b"???"].concat();
+    write(&name, "meta", key, &array(&newer)).await;
+    assert_eq!(refused(&name, Lock::Fail).await, OpenError::NewerVersion { found: 3 });
+    assert_eq!(bytes(&all(&name, "meta").await[0].1), newer);
+    Durable::delete(&name).await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn durable_storage_that_is_deleted_while_open_is_lost() {
+    let name = new_name();
+    let durable = open(&name).await;
+    durable.commit(put(&entry(1))).await.unwrap();
+    let (reason, _) = tokio::join!(durable.on_lost(), script(DELETE, name.as_str()));
+    assert_eq!(reason, "the database is being deleted");
+    assert_eq!(durable.commit(put(&entry(2))).await, lost(&reason));
+    assert_eq!(durable.usage().await, Err(StorageError::Lost(reason)));
+    // Opened again, it is empty.
+    drop(durable);
+    let durable = Durable::open(&name, Lock::default()).await.unwrap();
+    assert_eq!(ids(&durable).await, (vec![], vec![]));
+    discard(durable, &name).await;
+}
+
+#[wasm_bindgen_test]
+async fn who_keeps_durable_storage_from_being_opened_has_it_open() {
+    let name = new_name();
+    // An open connection that does not give way to a deletion keeps everybody else waiting behind that.
+    const BLOCK: &str = "
+        globalThis.blocking = await open(argument);
+        globalThis.deleted = remove(argument);
+    ";
+    script(BLOCK, name.as_str()).await;
+    assert_eq!(refused(&name, Lock::Wait(Duration::from_millis(10))).await, OpenError::AlreadyOpen);
+    script("globalThis.blocking.close(); await globalThis.deleted", JsValue::UNDEFINED).await;
+    // What was given up does not come back: the connection that came about late was closed.
+    let durable = open(&name).await;
+    durable.commit(put(&entry(1))).await.unwrap();
+    discard(durable, &name).await;
+}
+
+/// Makes the browser close a connection as it does when the database's files are in trouble: when a transaction is to begin.
+const CLOSE_ONCE: &str = "function (...parameters) {
+    if (!globalThis.closedOnce) { globalThis.closedOnce = true; this.close(); }
+    return old.apply(this, parameters);
+}";
+const CLOSE_ALWAYS: &str = "function (...parameters) {
+    this.close();
+    return old.apply(this, parameters);
+}";
+
+#[wasm_bindgen_test]
+async fn durable_storage_whose_connection_was_closed_is_opened_again() {
+    let name = new_name();
+    let durable = open(&name).await;
+    durable.commit(put(&entry(1))).await.unwrap();
+    for operation in 0..4 {
+        js_sys::eval("globalThis.closedOnce = false").unwrap();
+        let closing = replace("IDBDatabase.prototype", "transaction", CLOSE_ONCE);
+        match operation {
+            0 => durable.commit(put(&entry(2))).await.unwrap(),
+            1 => assert_eq!(ids(&durable).await.0.len(), 2),
+            2 => assert_eq!(durable.usage().await.unwrap().entries, 2),
+            _ => assert_eq!(durable.read_payload(&entry(1).id(), 0, 1).await.unwrap(), b""),
+        }
+        assert!(js_sys::eval("globalThis.closedOnce").unwrap().is_truthy());
+        drop(closing);
+    }
+    let closing = replace("IDBDatabase.prototype", "transaction", CLOSE_ALWAYS);
+    let error = durable.commit(put(&entry(3))).await.unwrap_err();
+    assert!(matches!(&error, StorageError::Lost(reason) if reason.starts_with("the browser closed the database")), "{error}");
+    drop(closing);
+    // Lost stays lost.
+    assert_eq!(durable.commit(put(&entry(3))).await, Err(error));
+    discard(durable, &name).await;
+}
+
+#[wasm_bindgen_test]
+async fn durable_storage_notices_that_its_connection_was_closed() {
+    const NOTE: &str = "function (...parameters) {
+        (globalThis.connections ??= []).push(this);
+        return old.apply(this, parameters);
+    }";
+    let name = new_name();
+    let durable = open(&name).await;
+    let noting = replace("IDBDatabase.prototype", "transaction", NOTE);
+    durable.commit(put(&entry(1))).await.unwrap();
+    script("const [old] = globalThis.connections; old.close(); old.dispatchEvent(new Event('close'))", JsValue::UNDEFINED).await;
+    durable.commit(put(&entry(2))).await.unwrap();
+    drop(noting);
+    // The old connection was not used again, and the new one first to see whose the database is.
+    let connections = Array::from(&js_sys::eval("globalThis.connections").unwrap());
+    js_sys::eval("delete globalThis.connections").unwrap();
+    assert_eq!(connections.length(), 3);
+    assert_ne!(connections.get(0), connections.get(1));
+    assert_eq!(connections.get(1), connections.get(2));
+    assert_eq!(ids(&durable).await.0.len(), 2);
+    discard(durable, &name).await;
+}
+
+/// Closes the connection of a storage, as a browser does without telling anybody.
+async fn close_behind(durable: &Durable) {
+    const SHOW: &str = "function (...parameters) {
+        globalThis.connection = this;
+        return old.apply(this, parameters);
+    }";
+    let showing = replace("IDBDatabase.prototype", "transaction", SHOW);
+    durable.usage().await.unwrap();
+    drop(showing);
+    script("globalThis.connection.close(); delete globalThis.connection", JsValue::UNDEFINED).await;
+}
+
+#[wasm_bindgen_test]
+async fn durable_storage_that_has_vanished_is_lost_and_not_made_again() {
+    let name = new_name();
+    let durable = open(&name).await;
+    close_behind(&durable).await;
+    script(DELETE, name.as_str()).await;
+    assert_eq!(durable.commit(put(&entry(1))).await, lost("the database was deleted"));
+    assert_eq!(durable.on_lost().await, "the database was deleted");
+    let names = script("return (await indexedDB.databases()).map((database) => database.name)", JsValue::UNDEFINED).await;
+    assert!(!Array::from(&names).includes(&name.as_str().into(), 0), "it was made again");
+    durable.close().await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn durable_storage_that_was_made_anew_is_not_taken_for_the_old_one() {
+    let name = new_name();
+    let no_locks = replace("navigator", "locks", "undefined");
+    let old = open(&name).await;
+    close_behind(&old).await;
+    script(DELETE, name.as_str()).await;
+    let new = open(&name).await;
+    new.commit(put(&entry(2))).await.unwrap();
+    // Neither reads nor writes go there.
+    assert_eq!(old.read_payload(&entry(2).id(), 0, 1).await, Err(StorageError::Lost("another tab took the storage over".to_owned())));
+    assert_eq!(old.commit(put(&entry(1))).await, lost("another tab took the storage over"));
+    assert_eq!(ids(&new).await.0, [entry(2).id()]);
+    drop(old);
+    discard(new, &name).await;
+    drop(no_locks);
+}
+
+#[wasm_bindgen_test]
+async fn full_durable_storage_says_so_and_goes_on_when_there_is_room() {
+    // Thrown by a request, or known only when the transaction ends: browsers do both.
+    const AT_ONCE: &str = "function () { throw new DOMException('no room', 'QuotaExceededError') }";
+    const AT_THE_END: &str = "function () {
+        Object.defineProperty(this, 'error', { value: new DOMException('no room', 'QuotaExceededError') });
+        this.abort();
+    }";
+    for (object, method, full) in
+        [("IDBObjectStore", "put", AT_ONCE), ("IDBObjectStore", "add", AT_ONCE), ("IDBTransaction", "commit", AT_THE_END)]
+    {
+        let name = new_name();
+        let durable = open(&name).await;
+        durable.commit(put(&entry(1))).await.unwrap();
+        let filled = replace(&format!("{object}.prototype"), method, full);
+        assert_eq!(durable.commit(everything()).await, Err(StorageError::Full), "{method}");
+        drop(filled);
+        is_untouched_and_usable(&durable).await;
+        discard(durable, &name).await;
+    }
+}
+
+#[wasm_bindgen_test]
+async fn an_aborted_durable_write_is_repeated_once() {
+    const ONCE: &str = "function () {
+        if (globalThis.aborted) return old.apply(this);
+        globalThis.aborted = true;
+        this.abort();
+    }";
+    let name = new_name();
+    let durable = open(&name).await;
+    durable.commit(put(&entry(1))).await.unwrap();
+    let aborting = replace("IDBTransaction.prototype", "commit", "function () { this.abort() }");
+    let error = durable.commit(everything()).await.unwrap_err();
+    assert!(matches!(error, StorageError::Unknown(_)), "{error}");
+    drop(aborting);
+    is_untouched_and_usable(&durable).await;
+    let aborting = replace("IDBTransaction.prototype", "commit", ONCE);
+    durable.commit(put(&entry(2))).await.unwrap();
+    drop(aborting);
+    assert!(js_sys::eval("const aborted = globalThis.aborted; delete globalThis.aborted; aborted").unwrap().is_truthy());
+    assert_eq!(ids(&durable).await.0.len(), 3);
+    discard(durable, &name).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_durable_write_that_is_dropped_happens_as_a_whole_or_not_at_all() {
+    let name = new_name();
+    let durable = open(&name).await;
+    durable.commit(put(&entry(1))).await.unwrap();
+    // Dropped after so many polls; at some point it is through.
+    let mut polls = 0;
+    loop {
+        let mut commit = Box::pin(durable.commit(everything()));
+        let mut left = polls;
+        let through = std::future::poll_fn(|context| {
+            if left == 0 {
+                return std::task::Poll::Ready(false);
+            }
+            left -= 1;
+            commit.as_mut().poll(context).map(|result| result.is_ok())
+        });
+        let through = through.await;
+        drop(commit);
+        let loaded = durable.load(LoadCursor::default()).await.unwrap();
+        let written = (loaded.entries.len(), loaded.notes.len(), durable.usage().await.unwrap().payload_bytes);
+        assert!([(1, 0, 0), (2, 1, 7)].contains(&written), "{written:?} after {polls} polls");
+        assert!(!through || written.0 == 2);
+        if through {
+            break;
+        }
+        polls += 1;
+    }
+    assert!(polls > 2);
+    discard(durable, &name).await;
+}
+
+#[wasm_bindgen_test]
+async fn damaged_durable_rows_are_named_and_nothing_else_is_lost() {
+    let name = new_name();
+    let durable = open(&name).await;
+    let known = entries(1, 6, b"payload");
+    let other = entry(2);
+    let mut changes: Vec<Change> = known.iter().cloned().map(Change::Put).collect();
+    changes.extend(known.iter().map(|entry| payload(entry.id(), 0, b"pay")));
+    changes.push(Change::Put(other.clone()));
+    durable.commit(batch(changes)).await.unwrap();
+    // By id, as they are stored.
+    let mut rows = all(&name, "entries").await;
+    rows.retain(|(key, _)| bytes(key) != other.id().0);
+    let id = |row: usize| bytes(&rows[row].0);
+    let mut flipped = bytes(&rows[0].1);
+    flipped[100] ^= 1;
+    let damage = [array(&flipped), array(&bytes(&rows[1].1)[..90]), "no bytes at all".into(), rows[4].1.clone()];
+    for (row, value) in damage.iter().enumerate() {
+        write(&name, "entries", &rows[row].0, value).await;
+    }
+    // And the record of an author.
+    let authors = all(&name, "authors").await;
+    let of_other = authors.iter().find(|(_, record)| bytes(record)[1..33] == other.subspace_id().as_bytes()[..]).unwrap();
+    write(&name, "authors", &of_other.0, &array(b"?")).await;
+    durable.close().await.unwrap();
+
+    let durable = open(&name).await;
+    let (whole, mut damaged) = ids(&durable).await;
+    damaged.sort();
+    let mut expected: Vec<_> = (0..4).map(id).chain([other.id().0.to_vec()]).collect();
+    expected.sort();
+    assert_eq!(damaged.iter().map(|id| id.0.to_vec()).collect::<Vec<_>>(), expected);
+    assert_eq!(whole.iter().map(|id| id.0.to_vec()).collect::<Vec<_>>(), [id(4), id(5)]);
+
+    // One is put again, the others are removed, as a node does: what is left is right, and so are the sums.
+    let again = known.iter().find(|entry| entry.id() == damaged[0]).cloned().unwrap_or_else(|| other.clone());
+    durable.commit(put(&again)).await.unwrap();
+    durable.commit(batch(damaged[1..].iter().copied().map(Change::Remove).collect())).await.unwrap();
+    let (whole, damaged) = ids(&durable).await;
+    assert_eq!((whole.len(), damaged.len()), (3, 0));
+    let usage = durable.usage().await.unwrap();
+    assert_eq!((usage.entries, usage.payload_bytes), (3, 2 * 3));
+    assert_eq!(all(&name, "payloads").await.len(), 2);
+    durable.commit(put(&other)).await.unwrap();
+    durable.close().await.unwrap();
+    let durable = open(&name).await;
+    assert_eq!(ids(&durable).await.1, []);
+    discard(durable, &name).await;
+}
+
+#[wasm_bindgen_test]
+async fn where_there_is_no_indexed_db_there_is_no_durable_storage() {
+    let none = replace("globalThis", "indexedDB", "undefined");
+    assert!(matches!(refused(&new_name(), Lock::Fail).await, OpenError::Unavailable { .. }));
+    drop(none);
+    const FORBIDDEN: &str = "{ open() { throw new DOMException('not in this frame', 'SecurityError') } }";
+    let forbidden = replace("globalThis", "indexedDB", FORBIDDEN);
+    assert!(matches!(refused(&new_name(), Lock::Fail).await, OpenError::Unavailable { .. }));
+    drop(forbidden);
+}
+
+#[wasm_bindgen_test]
+async fn what_is_no_database_of_osier_is_not_taken_for_durable_storage() {
+    let name = new_name();
+    script("(await open(argument)).close()", name.as_str()).await;
+    assert!(matches!(refused(&name, Lock::Fail).await, OpenError::Storage(StorageError::Corrupt(_))));
+    script(DELETE, name.as_str()).await;
+    let durable = open(&name).await;
+    durable.close().await.unwrap();
+    write(&name, "meta", &"state".into(), &array(&[0, 0, 0, 1, 9])).await;
+    assert!(matches!(refused(&name, Lock::Fail).await, OpenError::Storage(StorageError::Corrupt(_))));
+    assert!(all(&name, "meta").await[0].1.is_instance_of::<js_sys::Uint8Array>());
+    Durable::delete(&name).await.unwrap();
+}

@@ -1,0 +1,183 @@
+// What lasts in a browser, and what happens to those who want the same database.
+import assert from "node:assert/strict";
+import { rm } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { openHarness, openMortalProfile, openProfile } from "./support/browser.mjs";
+import { startRelay } from "./support/programs.mjs";
+import { random, seed } from "./support/random.mjs";
+import { within } from "./support/three.mjs";
+
+const KILLS = Number(process.env.OSIER_KILLS ?? 10);
+
+let relay;
+before(async () => {
+  relay = await startRelay();
+});
+after(() => relay.stop());
+
+/** Runs `body` with a function that opens pages of one profile; none of them may have an error. */
+async function withPages(body, options) {
+  const profile = await openProfile(options);
+  const errors = [];
+  try {
+    await body(async (settings) => {
+      const opened = await openHarness(profile, settings);
+      errors.push(opened.errors);
+      return opened.page;
+    });
+    assert.deepEqual(errors.flat(), []);
+  } finally {
+    await profile.close();
+  }
+}
+
+const open = (page, options = {}) => page.evaluate(([url, more]) => harness.open({ relays: [url], storage: { indexedDb: "test" }, ...more }), [relay.url, options]);
+
+test("durable: a page that is reloaded has the same node, with all that was acknowledged", () =>
+  withPages(async (newPage) => {
+    const page = await newPage();
+    const id = await open(page);
+    const before = await page.evaluate(async () => {
+      harness.user = await harness.node.createUser();
+      harness.namespace = await harness.node.createNamespace({ kind: "owned", owner: harness.user });
+      await harness.edit(["empty"], "");
+      await harness.edit(["small"], "hello");
+      await harness.addNoise(["large"], 3_000_000);
+      const { durable, state, entries, payloadBytes } = await harness.node.storage();
+      return { storage: { durable, state, entries, payloadBytes }, place: harness.place(), listing: await harness.listing() };
+    });
+    assert.deepEqual(before.storage, { durable: true, state: "ok", entries: 3, payloadBytes: 3_000_005 });
+    const large = await page.evaluate(([user, path]) => harness.payload(user, path), [before.place.user, ["large"]]);
+
+    await page.reload();
+    await page.waitForFunction(() => globalThis.harness !== undefined);
+    assert.equal(await open(page), id);
+    await page.evaluate((place) => Object.assign(harness, place), before.place);
+    assert.deepEqual(await page.evaluate(() => harness.listing()), before.listing);
+    assert.equal(await page.evaluate(([user, path]) => harness.payload(user, path), [before.place.user, ["large"]]), large);
+    const rest = await page.evaluate(async () => {
+      const { usage, quota, persisted } = await harness.node.storage();
+      const asked = await harness.node.requestPersistence();
+      const written = await harness.node.set(harness.namespace, { user: harness.user, path: ["small"], payload: "again" });
+      return { isKnown: usage > 0 && quota > usage, persisted: typeof persisted, asked: typeof asked, pruned: written.pruned, users: await harness.node.users() };
+    });
+    assert.deepEqual(rest, { isKnown: true, persisted: "boolean", asked: "boolean", pruned: 1, users: [before.place.user] });
+  }));
+
+test("durable: four pages want one database; it has one owner, whoever that is", () =>
+  withPages(async (newPage) => {
+    const [a, b, c, d] = [await newPage(), await newPage(), await newPage(), await newPage()];
+    const id = await open(a);
+    await a.evaluate(async () => {
+      harness.user = await harness.node.createUser();
+      harness.namespace = await harness.node.createNamespace({ kind: "owned", owner: harness.user });
+    });
+    const place = await a.evaluate(() => harness.place());
+    const failure = (page, more) => page.evaluate(([url, rest]) => harness.failure(harness.open({ relays: [url], storage: { indexedDb: "test" }, ...rest })), [relay.url, more]);
+    assert.equal((await failure(b, { lock: "fail" })).code, "alreadyOpen");
+    // One that gives up while it waits takes nothing with it.
+    const aborted = b.evaluate(async (url) => {
+      const signal = AbortSignal.timeout(100);
+      return harness.failure(harness.open({ relays: [url], storage: { indexedDb: "test" }, signal }));
+    }, relay.url);
+    assert.equal((await aborted).code, "aborted");
+    const waiting = open(c);
+    await a.evaluate(() => harness.node.shutdown());
+    assert.equal(await within(30_000, "the next one opens it", waiting), id);
+
+    // What a robbed owner writes is refused, and it knows why.
+    const robbed = c.evaluate(async (where) => {
+      Object.assign(harness, where);
+      const states = await harness.until(harness.node.watchStatus(), ({ storage }) => storage.state === "lost");
+      const failed = await harness.failure(harness.edit(["robbed"], "never"));
+      return { reason: states.at(-1).storage.reason, code: failed.code };
+    }, place);
+    assert.equal(await open(d, { lock: "steal" }), id);
+    const { reason, code } = await within(30_000, "the owner hears of it", robbed);
+    assert.match(reason, /another tab/);
+    assert.equal(code, "storageLost");
+    await d.evaluate(async (where) => {
+      Object.assign(harness, where);
+      await harness.edit(["mine"], "now");
+    }, place);
+    assert.deepEqual((await d.evaluate(() => harness.listing())).map(({ path }) => path), [["mine"]]);
+  }));
+
+test("durable: without IndexedDB a node opens in memory only if it is told to", () =>
+  withPages(async (newPage) => {
+    const page = await newPage();
+    await page.evaluate(() => Object.defineProperty(globalThis, "indexedDB", { value: undefined }));
+    const seen = await page.evaluate(async () => {
+      const refused = await harness.failure(osier.WillowNode.open({}));
+      const node = await osier.WillowNode.open({ storage: "memory" });
+      const { durable } = await node.storage();
+      await node.shutdown();
+      return { code: refused.code, durable };
+    });
+    assert.deepEqual(seen, { code: "storageUnavailable", durable: false });
+  }));
+
+test(`durable: a browser is killed ${KILLS} times while it writes, and all that it acknowledged is there`, async (t) => {
+  const first = seed();
+  t.diagnostic(`OSIER_SEED=${first}`);
+  const next = random(first);
+  let profile = await openMortalProfile();
+  const acknowledged = new Map();
+  try {
+    let writes = 0;
+    for (let round = 0; round <= KILLS; round += 1) {
+      const name = `round ${round}, OSIER_SEED=${first}`;
+      const { page, errors } = await within(60_000, name, openHarness(profile));
+      await within(60_000, `${name}: it opens`, open(page));
+      const held = await page.evaluate(async () => {
+        const [user] = await harness.node.users();
+        const [space] = await harness.node.namespaces();
+        harness.user = user ?? (await harness.node.createUser());
+        harness.namespace = space?.id ?? (await harness.node.createNamespace({ kind: "owned", owner: harness.user }));
+        const held = [];
+        for (const entry of await harness.listing()) {
+          const payload = await harness.node.payload({ namespace: harness.namespace, ...entry }).catch((error) => error.code);
+          held.push([entry.path.join("/"), payload.length, payload.every?.((byte) => byte === entry.length % 251)]);
+        }
+        return held;
+      });
+      const lengths = new Map(held.map(([path, length]) => [path, length]));
+      for (const [path, length] of acknowledged) assert.equal(lengths.get(path), length, `${name}: ${path} was acknowledged`);
+      for (const [path, , whole] of held) assert.ok(whole, `${name}: ${path} is half there`);
+      assert.deepEqual(errors, [], name);
+      if (round === KILLS) break;
+      const acknowledgements = [];
+      const begun = new Promise((resolve) => {
+        page.on("console", (message) => {
+          const [, path, length] = /^kept (\S+) (\d+)$/.exec(message.text()) ?? [];
+          if (path === undefined) return;
+          acknowledgements.push([path, Number(length)]);
+          resolve();
+        });
+      });
+      page.evaluate((number) => {
+        const write = async () => {
+          for (let index = 0; ; index += 1) {
+            const length = (index * 7919) % 40_000;
+            const path = [`round-${number}`, String(index)];
+            await harness.node.set(harness.namespace, { user: harness.user, path, payload: new Uint8Array(length).fill(length % 251) });
+            console.log(`kept ${path.join("/")} ${length}`);
+          }
+        };
+        write();
+        write();
+      }, round);
+      await within(30_000, `${name}: a write`, begun);
+      await new Promise((resolve) => setTimeout(resolve, 20 + 500 * next()));
+      await profile.kill();
+      for (const [path, length] of acknowledgements) acknowledged.set(path, length);
+      writes += acknowledgements.length;
+      profile = await openMortalProfile(profile.folder);
+    }
+    t.diagnostic(`${writes} writes were acknowledged`);
+    assert.ok(writes >= KILLS);
+  } finally {
+    await profile.close();
+    await rm(profile.folder, { recursive: true, force: true });
+  }
+});
