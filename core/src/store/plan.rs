@@ -21,7 +21,7 @@ use super::{
     index::{Piece, Position, Run},
     key::{Bounds, path_key},
     row::{EntryRef, Held, Probe, Recency, StoredEntry, Subspace},
-    staged::forget_note,
+    staged::{Staged, forget_note},
 };
 use crate::willow::{EntryId, SignedEntry};
 
@@ -82,7 +82,7 @@ pub enum Outcome {
     },
     /// What was staged of the payload is gone.
     Unstaged,
-    /// The payload is being staged, and nothing else is added to it meanwhile. Nothing changes.
+    /// The payload is being staged by somebody else, and nothing is added to it meanwhile. Nothing changes.
     Occupied,
 }
 

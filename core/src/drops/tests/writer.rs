@@ -165,7 +165,7 @@ fn a_long_payload_must_stay_while_it_is_written() {
                 }
             }
         };
-        assert_eq!(end, if early { Ok(1) } else { Err(DropWriteError::PayloadGone { entry: long }) });
+        assert_eq!(end, if early { Ok(1) } else { Err(DropWriteError::PayloadGone { entry: long, length: 2_000_000 }) });
     }
 }
 
