@@ -97,6 +97,29 @@ test("durable: a notebook outlives its page, and is taken over by another tab on
     await ada.getByRole("button", { name: "Create a notebook" }).waitFor();
   }));
 
+test("durable: a notebook is saved to a file, and restored from it", () =>
+  withPeople(async (arrive) => {
+    const ada = await arrive();
+    await create(ada, "Ada");
+    await write(ada, "notes/today", "Do not lose me.");
+    const [download] = await Promise.all([ada.waitForEvent("download"), ada.getByRole("button", { name: "Save a backup" }).click()]);
+    assert.match(download.suggestedFilename(), /^notebook-[0-9-]+\.drop$/);
+    const file = await readFile(await download.path());
+    await ada.getByText(/^Saved \d+ entries/).waitFor();
+
+    await ada.evaluate(() => notebook.node.forget(notebook.namespace));
+    await entry(ada, "notes/today").waitFor({ state: "detached" });
+    await ada.getByLabel("Restore a backup").setInputFiles({ name: "a.drop", mimeType: "application/octet-stream", buffer: file });
+    await ada.getByText(/^Restored \d+ entries/).waitFor();
+    await entry(ada, "notes/today").click();
+    await ada.waitForFunction(() => document.getElementById("text").value === "Do not lose me.");
+
+    const damaged = Buffer.from(file);
+    damaged[damaged.length - 20] ^= 1;
+    await ada.getByLabel("Restore a backup").setInputFiles({ name: "b.drop", mimeType: "application/octet-stream", buffer: damaged });
+    await ada.getByRole("alert").getByText("not a good drop").waitFor();
+  }));
+
 test("two people share a notebook, and see who wrote what while it is written", () =>
   withPeople(async (arrive) => {
     const ada = await arrive();

@@ -112,14 +112,8 @@ pub(crate) enum Step {
 
 /// A change that nobody outside is told of; [`Store::apply`] makes it before the numbered ones.
 pub(crate) enum Quiet {
-    /// Unverified bytes of a payload are on the disk, up to here.
-    Stage {
-        id: EntryId,
-        end: u64,
-    },
-    Unstage {
-        id: EntryId,
-    },
+    Stage { id: EntryId, staged: Staged },
+    Unstage { id: EntryId },
 }
 
 /// What would change. Commit [`Plan::take_batch`], then [`Store::apply`] the plan.
