@@ -22,7 +22,7 @@ async fn exported(node: &Node, namespace: &NamespaceId, area: Area) -> (Vec<Vec<
     let mut pieces = Vec::new();
     while let Some(piece) = export.next().await {
         pieces.push(piece.unwrap());
-        assert_eq!(export.progress().bytes, pieces.iter().map(|piece| piece.len() as u64).sum());
+        assert_eq!(export.progress().bytes, pieces.iter().map(|piece| piece.len() as u64).sum::<u64>());
     }
     assert!(export.next().await.is_none());
     (pieces, export.progress())
