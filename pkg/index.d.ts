@@ -63,8 +63,8 @@ export interface OpenOptions {
   /** Relay URLs (`https://…`, or `http://127.0.0.1:PORT` for development). Without a relay no peer can be reached. */
   relays?: string[];
   /**
-   * Where data is kept: in IndexedDB under this name (default `{ indexedDb: "osier" }`), or in memory, as long as the node lives. Where there
-   * is no IndexedDB, as in some private windows, `open` rejects with `storageUnavailable`; memory has to be asked for.
+   * Where data is kept: in memory, as long as the node lives (the default), or in IndexedDB under this name. Where there is no IndexedDB, as in
+   * some private windows, `open` rejects with `storageUnavailable` then.
    */
   storage?: "memory" | { indexedDb: string };
   /**

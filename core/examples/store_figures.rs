@@ -1,5 +1,5 @@
 //! Prints what the store costs with 100,000 entries: `cargo run --release -p osier-core --example store_figures`.
-#![allow(clippy::unwrap_used, unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::unreachable, unsafe_code)]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

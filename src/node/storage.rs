@@ -73,7 +73,7 @@ impl<B: Backend> Storage<B> {
             damaged.append(&mut chunk.damaged);
             store.restore(chunk);
         }
-        store.begin_after(ProgressId::at_second(platform::unix_micros() / 1_000_000));
+        store.begin_after(platform::unix_micros());
         if !damaged.is_empty() {
             tracing::warn!("{} damaged entries were removed from the storage", damaged.len());
             let mut plan = store.plan_lost(&damaged);

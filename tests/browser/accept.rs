@@ -10,7 +10,7 @@ use wasm_bindgen::{JsCast, JsValue, convert::TryFromJsValue};
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::support::{field, guest, listing, node, object, owner, relay, strings, sync, text, write};
+use crate::support::{field, guest, listing, node, object, owner, raw_open, relay, strings, sync, text, write};
 
 #[wasm_bindgen_test]
 async fn a_handler_in_rust_says_who_is_accepted() {
@@ -69,7 +69,7 @@ async fn code(promise: Promise) -> String {
 }
 
 async fn open(accept: Option<Function>) -> RawNode {
-    let opened = ok(RawNode::open(object(&[("relays", strings(&[&relay()]))]), accept)).await;
+    let opened = ok(raw_open(object(&[("relays", strings(&[&relay()])), ("storage", "memory".into())]), accept)).await;
     let node = RawNode::try_from_js_value(opened).expect("a node");
     ok(node.online()).await;
     node

@@ -1,6 +1,6 @@
 //! Durable storage against the real IndexedDB: what is kept, and who owns it.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{cell::RefCell, sync::Arc, task::Poll, time::Duration};
 
 use js_sys::Array;
 use osier::{
@@ -8,14 +8,14 @@ use osier::{
     platform::{persisted, request_persistence, storage_estimate, timeout},
 };
 use osier_core::{
-    store::{Backend, Batch, Change, Durability, Incoming, LoadCursor, Origin, ProgressId, StorageError, Store, StoredEntry, conformance},
+    store::{Backend, Batch, Change, Incoming, LoadCursor, Origin, ProgressId, StorageError, Store, StoredEntry, conformance},
     willow::{EntryId, SignedEntry},
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 use willow25::prelude::{Entry, NamespaceId, SubspaceSecret, WriteCapability};
 
 use crate::{
-    raw::{all, bytes, new_name, replace, script},
+    raw::{all, array, bytes, new_name, replace, script, write},
     support::path_of,
 };
 
@@ -132,6 +132,7 @@ async fn durable_entries_load_in_parts() {
     assert!(loaded.iter().map(StoredEntry::signed).eq(expected.iter().map(StoredEntry::signed)));
     // A part that is read ahead is not older than what was committed before it is asked for.
     let first = durable.load(LoadCursor::default()).await.unwrap();
+    assert_eq!(durable.usage().await.unwrap().entries, 5000);
     durable.commit(batch(vec![Change::Remove(expected[2000].id())])).await.unwrap();
     let second = durable.load(first.next.unwrap()).await.unwrap();
     assert_eq!(second.entries[0].0.id(), expected[2001].id());
@@ -196,6 +197,29 @@ async fn what_is_taken_to_be_new_and_is_there_stays_as_it_is_in_durable_storage(
 }
 
 #[wasm_bindgen_test]
+async fn the_record_of_an_author_goes_to_durable_storage_once() {
+    let name = new_name();
+    let durable = open(&name).await;
+    let known = entries(1, 3, b"");
+    durable.commit(put(&known[0])).await.unwrap();
+    let authors = all(&name, "authors").await;
+    assert_eq!(authors.len(), 1);
+    // Would be written over.
+    write(&name, "authors", &authors[0].0, &array(b"mark")).await;
+    durable.commit(put(&known[1])).await.unwrap();
+    assert_eq!(bytes(&all(&name, "authors").await[0].1), b"mark");
+    write(&name, "authors", &authors[0].0, &authors[0].1).await;
+    durable.close().await.unwrap();
+    // Nor is one written again that was there when the storage was opened.
+    let durable = open(&name).await;
+    assert_eq!(ids(&durable).await.0.len(), 2);
+    write(&name, "authors", &authors[0].0, &array(b"mark")).await;
+    durable.commit(put(&known[2])).await.unwrap();
+    assert_eq!(bytes(&all(&name, "authors").await[0].1), b"mark");
+    discard(durable, &name).await;
+}
+
+#[wasm_bindgen_test]
 async fn durable_storage_has_one_owner() {
     let name = new_name();
     let first = open(&name).await;
@@ -223,9 +247,19 @@ async fn who_no_longer_waits_for_durable_storage_does_not_get_it() {
     let waiting = Durable::open(&name, Lock::Wait(Duration::from_secs(600)));
     assert!(timeout(Duration::from_millis(20), waiting).await.is_none(), "it was opened twice");
     first.close().await.unwrap();
-    let second = open(&name).await;
+    let second = Durable::open(&name, Lock::default()).await.unwrap();
     assert_eq!(locks(&name).await, (1, 0));
-    discard(second, &name).await;
+    second.close().await.unwrap();
+    // Nor does the one who gives up when the browser has said yes, and he has not heard of it.
+    for lock in [Lock::Fail, Lock::Steal, Lock::default()] {
+        let mut opening = Box::pin(Durable::open(&name, lock));
+        std::future::poll_fn(|context| Poll::Ready(assert!(opening.as_mut().poll(context).is_pending()))).await;
+        while locks(&name).await != (1, 0) {}
+        drop(opening);
+        let next = Durable::open(&name, Lock::default()).await.unwrap();
+        next.close().await.unwrap();
+    }
+    Durable::delete(&name).await.unwrap();
     assert_eq!(locks(&name).await, (0, 0));
 }
 
@@ -310,7 +344,7 @@ async fn durable_secrets_are_stored_wrapped() {
     assert_eq!(chunk.notes, [("plain".to_owned(), secret.to_vec()), ("secret/key".to_owned(), secret.to_vec())]);
 
     // A secret under another name is not taken for that one's.
-    crate::raw::write(&name, "secrets", &"secret/other".into(), &wrapped[1].1).await;
+    write(&name, "secrets", &"secret/other".into(), &wrapped[1].1).await;
     assert!(matches!(durable.load(LoadCursor::default()).await, Err(StorageError::Corrupt(_))));
     discard(durable, &name).await;
 }

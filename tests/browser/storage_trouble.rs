@@ -28,14 +28,18 @@ fn everything() -> Batch {
 }
 
 /// Nothing of [`everything`] was written, and everything can be written now.
-async fn is_untouched_and_usable(durable: &Durable) {
+async fn is_untouched_and_usable(durable: Durable, name: &str) -> Durable {
     let chunk = durable.load(LoadCursor::default()).await.unwrap();
     let known: Vec<_> = chunk.entries.iter().map(|(entry, available)| (entry.id(), *available)).collect();
     assert_eq!((known, chunk.notes), (vec![(entry(1).id(), 0)], vec![]));
     durable.commit(everything()).await.unwrap();
-    assert_eq!(ids(durable).await.0.len(), 2);
+    durable.close().await.unwrap();
+    // Opened again, it is all there: also the author, who was new to what failed before.
+    let durable = open(name).await;
+    assert_eq!(ids(&durable).await.0.len(), 2);
     let usage = durable.usage().await.unwrap();
     assert_eq!((usage.entries, usage.payload_bytes), (2, 7));
+    durable
 }
 
 #[wasm_bindgen_test]
@@ -95,10 +99,10 @@ async fn who_keeps_durable_storage_from_being_opened_has_it_open() {
         globalThis.deleted = remove(argument);
     ";
     script(BLOCK, name.as_str()).await;
-    assert_eq!(refused(&name, Lock::Wait(Duration::from_millis(10))).await, OpenError::AlreadyOpen);
+    assert_eq!(refused(&name, Lock::Wait(Duration::from_secs(1))).await, OpenError::AlreadyOpen);
     script("globalThis.blocking.close(); await globalThis.deleted", JsValue::UNDEFINED).await;
     // What was given up does not come back: the connection that came about late was closed.
-    let durable = open(&name).await;
+    let durable = Durable::open(&name, Lock::default()).await.unwrap();
     durable.commit(put(&entry(1))).await.unwrap();
     discard(durable, &name).await;
 }
@@ -222,7 +226,7 @@ async fn full_durable_storage_says_so_and_goes_on_when_there_is_room() {
         let filled = replace(&format!("{object}.prototype"), method, full);
         assert_eq!(durable.commit(everything()).await, Err(StorageError::Full), "{method}");
         drop(filled);
-        is_untouched_and_usable(&durable).await;
+        let durable = is_untouched_and_usable(durable, &name).await;
         discard(durable, &name).await;
     }
 }
@@ -241,7 +245,7 @@ async fn an_aborted_durable_write_is_repeated_once() {
     let error = durable.commit(everything()).await.unwrap_err();
     assert!(matches!(error, StorageError::Unknown(_)), "{error}");
     drop(aborting);
-    is_untouched_and_usable(&durable).await;
+    let durable = is_untouched_and_usable(durable, &name).await;
     let aborting = replace("IDBTransaction.prototype", "commit", ONCE);
     durable.commit(put(&entry(2))).await.unwrap();
     drop(aborting);
@@ -329,6 +333,26 @@ async fn damaged_durable_rows_are_named_and_nothing_else_is_lost() {
     durable.close().await.unwrap();
     let durable = open(&name).await;
     assert_eq!(ids(&durable).await.1, []);
+    discard(durable, &name).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_durable_row_in_the_place_of_another_is_damaged_though_it_is_whole() {
+    let name = new_name();
+    let durable = open(&name).await;
+    let known = entries(1, 3, b"payload");
+    durable.commit(batch(known.iter().cloned().map(Change::Put).collect())).await.unwrap();
+    let rows = all(&name, "entries").await;
+    write(&name, "entries", &rows[0].0, &rows[1].1).await;
+    let (whole, damaged) = ids(&durable).await;
+    assert_eq!(whole.iter().map(|id| id.0.to_vec()).collect::<Vec<_>>(), [bytes(&rows[1].0), bytes(&rows[2].0)]);
+    assert_eq!(damaged.iter().map(|id| id.0.to_vec()).collect::<Vec<_>>(), [bytes(&rows[0].0)]);
+    let bytes_for = |row: usize| {
+        let entry = known.iter().find(|entry| entry.id().0[..] == bytes(&rows[row].0)).unwrap();
+        batch(vec![payload(entry.id(), 0, b"pay")])
+    };
+    assert!(matches!(durable.commit(bytes_for(0)).await, Err(StorageError::Misfit(_))));
+    durable.commit(bytes_for(1)).await.unwrap();
     discard(durable, &name).await;
 }
 

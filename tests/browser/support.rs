@@ -1,8 +1,9 @@
 //! What the tests share: nodes at the test relay, spaces, and plain objects.
 
-use js_sys::{Array, Object, Reflect};
+use js_sys::{Array, Function, Object, Promise, Reflect};
 use osier::{
     Intent, Node, NodeOptions,
+    js::RawNode,
     node::{
         Access, Area, EntriesOptions, EntryInfo, Joined, Mode, NamespaceId, NamespaceKind, Path, SessionInit, SetRequest, ShareRequest,
         SubspaceId,
@@ -13,6 +14,11 @@ use wasm_bindgen::JsValue;
 /// The relay that `cargo xtask test` runs.
 pub fn relay() -> String {
     option_env!("OSIER_TEST_RELAY").expect("set OSIER_TEST_RELAY to the URL of a running relay").to_owned()
+}
+
+/// Opens a node as the npm package does, whose caller never gives up.
+pub fn raw_open(options: impl Into<JsValue>, accept: Option<Function>) -> Promise {
+    RawNode::open(options.into(), accept, Promise::new(&mut |_, _| {}))
 }
 
 pub async fn node() -> Node {

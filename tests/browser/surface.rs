@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue, convert::TryFromJsValue};
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::support::{field, object, relay, strings, text};
+use crate::support::{field, object, raw_open, relay, strings, text};
 
 async fn ok(promise: Promise) -> JsValue {
     JsFuture::from(promise).await.unwrap_or_else(|error| panic!("{}", text(&error, "message")))
@@ -24,7 +24,7 @@ fn invalid(argument: &str) -> (String, Option<String>) {
 }
 
 async fn open() -> RawNode {
-    let opened = ok(RawNode::open(object(&[("relays", strings(&[&relay()])), ("storage", "memory".into())]), None)).await;
+    let opened = ok(raw_open(object(&[("relays", strings(&[&relay()])), ("storage", "memory".into())]), None)).await;
     RawNode::try_from_js_value(opened).expect("a node")
 }
 
@@ -220,7 +220,7 @@ async fn wrong_options_are_named() {
         (object(&[("secretKey", Uint8Array::new_with_length(31).into())]), "secretKey"),
         (object(&[("limits", object(&[("maxSessions", (-1).into())]))]), "maxSessions"),
     ] {
-        assert_eq!(refused(RawNode::open(options, None)).await, invalid(argument));
+        assert_eq!(refused(raw_open(options, None)).await, invalid(argument));
     }
 }
 
@@ -317,8 +317,9 @@ async fn after_shutdown_every_method_refuses() {
 
 #[wasm_bindgen_test]
 async fn the_state_of_the_relay_goes_out_and_that_of_the_page_comes_in() {
-    let options = [("relays", strings(&[&relay()])), ("reconnect", object(&[("attempts", f64::INFINITY.into())]))];
-    let node = RawNode::try_from_js_value(ok(RawNode::open(object(&options), None)).await).expect("a node");
+    let options =
+        [("relays", strings(&[&relay()])), ("storage", "memory".into()), ("reconnect", object(&[("attempts", f64::INFINITY.into())]))];
+    let node = RawNode::try_from_js_value(ok(raw_open(object(&options), None)).await).expect("a node");
     let status = node.watch_status();
     ok(node.online()).await;
     let told = field(&next(&node.watch_status()).await, "relay");

@@ -366,6 +366,7 @@ test("after shutdown everything says so", async () => {
       forget: () => node.forget(space), subscribe: () => node.subscribe(space).next(), share: () => node.share({ namespace: space, access: "read" }),
       join: () => node.join(link), grants: () => node.grants(space), sync: () => node.sync("00".repeat(32)).completed,
       syncAll: () => node.syncAll(["00".repeat(32)]).intents[0].completed,
+      storage: () => node.storage(), requestPersistence: () => node.requestPersistence(),
       watchPeers: () => node.watchPeers().next(), watchStatus: () => node.watchStatus().next(), notify: async () => node.notify({ visible: true }), incoming: () => node.incoming().next(),
     };
     const codes = {};

@@ -126,7 +126,10 @@ test("reconnect: peers and the relay are told as they change, and a peer is disc
       const completion = await harness.intent.completed;
       return { status, present, events: events.map(({ type }) => type), completion, left: await harness.node.peers() };
     }));
-    assert.deepEqual(seen.status, { relay: { state: "connected", url: `${new URL(relay.url).href}`, reason: null } });
+    assert.deepEqual(seen.status, {
+      relay: { state: "connected", url: new URL(relay.url).href, reason: null },
+      storage: { durable: false, state: "ok", reason: null, damaged: 0 },
+    });
     const { state, retry, rtt, intents, relay: through } = seen.present.peer;
     assert.deepEqual([seen.present.type, state, retry, intents, through], ["present", "active", null, 1, new URL(relay.url).href]);
     assert.ok(rtt > 0);

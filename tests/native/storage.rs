@@ -278,6 +278,18 @@ async fn durable_storage_is_not_made_of_what_is_something_else() {
 }
 
 #[tokio::test]
+async fn durable_storage_whose_files_are_removed_is_lost_and_says_so() {
+    let place = Place::new();
+    let backend = place.open().await;
+    backend.commit(batch(vec![note("a", b"1")], Durability::Strict)).await.unwrap();
+    fs::remove_dir_all(&place.0).unwrap();
+    let again = batch(vec![note("a", b"2")], Durability::Strict);
+    assert!(matches!(backend.commit(again).await, Err(StorageError::Lost(_))));
+    backend.close().await.unwrap();
+    assert_eq!(notes(&place.open().await).await, BTreeMap::new(), "a new one");
+}
+
+#[tokio::test]
 async fn durable_storage_that_is_cut_short_or_scribbled_over_is_corrupt() {
     let whole = Place::new();
     let backend = whole.open().await;

@@ -18,14 +18,15 @@ pub struct Program {
     lines: Receiver<String>,
 }
 
+/// The program that was built with this test, or the one that `OSIER_PROGRAM` names.
+fn program() -> String {
+    std::env::var("OSIER_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_osier").to_owned())
+}
+
 impl Program {
     pub fn start(words: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_osier"))
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let mut child =
+            Command::new(program()).args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {

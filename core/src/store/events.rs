@@ -21,7 +21,7 @@ pub const HISTORY: usize = 16_384;
 /// Numbers of changes come in blocks of so many. A run of a store begins in a block of its own, and a batch that reaches a block is
 /// [strict](super::Durability::Strict): so whatever is lost with the power, the block of the last number that was given out is known.
 const BLOCK: u64 = 1 << 20;
-/// Beyond this the clock has no say; JavaScript counts to twice as many.
+/// Beyond this the clock has no say, so that a wrong one does not use up the numbers: JavaScript counts to twice as many. The year 2112.
 const CLOCK_END: u64 = 1 << 52;
 
 /// The number of a change to a store. Numbers grow with gaps, and none is given out twice. The change 0 is the empty store.
@@ -29,13 +29,6 @@ const CLOCK_END: u64 = 1 << 52;
 pub struct ProgressId(pub u64);
 
 impl ProgressId {
-    /// A number that no change had before this second since the Unix epoch, wherever it was counted, if clocks are right: for
-    /// [`Store::begin_after`](super::Store::begin_after). Until the year 2106.
-    #[must_use]
-    pub fn at_second(second: u64) -> Self {
-        Self(second.saturating_mul(BLOCK).min(CLOCK_END))
-    }
-
     /// The first number of the next block.
     fn next_block(self) -> Self {
         Self((self.0 / BLOCK).saturating_add(1).saturating_mul(BLOCK))
@@ -211,9 +204,9 @@ impl Events {
         self.gap = self.gap.max(opened.next_block());
     }
 
-    /// The changes to come have numbers greater than this.
-    pub(crate) fn leave_gap(&mut self, until: ProgressId) {
-        self.gap = self.gap.max(until);
+    /// The changes to come have numbers greater than this one from the clock.
+    pub(crate) fn leave_gap(&mut self, micros: u64) {
+        self.gap = self.gap.max(ProgressId(micros.min(CLOCK_END)));
     }
 
     /// Appends a change, which `make` builds from its number.

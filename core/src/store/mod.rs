@@ -196,12 +196,12 @@ impl Store {
         self.kept.begin_at(chunk.history);
     }
 
-    /// The changes to come get numbers greater than this, beyond the gap that a restored store leaves anyway. With a number from the
-    /// clock ([`ProgressId::at_second`]) a subscription is not misled by numbers of a store that was deleted, or put back to an earlier
-    /// state, either.
-    pub fn begin_after(&mut self, number: ProgressId) {
+    /// The changes to come get numbers greater than the time, in microseconds since the Unix epoch, beyond the gap that a restored store
+    /// leaves anyway. No store makes more than one change in a microsecond: so a subscription is not misled by numbers of a store that was
+    /// deleted, or put back to an earlier state, either, as long as clocks are right.
+    pub fn begin_after(&mut self, unix_micros: u64) {
         self.epoch += 1;
-        self.events.leave_gap(number);
+        self.events.leave_gap(unix_micros);
     }
 
     /// What reads the history of earlier runs, if a subscription from this change may need it: there is one, it has not been read, and it

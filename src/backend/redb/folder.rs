@@ -27,6 +27,9 @@ pub(super) trait Medium: Send + Sync {
     /// The log, made if it is not there. Asked for only by who has locked the database.
     fn log(&self) -> Result<Box<dyn StorageBackend>, OpenError>;
 
+    /// Whether both still have their names.
+    fn is_there(&self) -> bool;
+
     /// How long the log may be, in bytes.
     fn log_limit(&self) -> u64 {
         LOG_LIMIT
@@ -65,6 +68,10 @@ impl Medium for Folder {
 
     fn log(&self) -> Result<Box<dyn StorageBackend>, OpenError> {
         self.open(LOG, true)
+    }
+
+    fn is_there(&self) -> bool {
+        [DATABASE, LOG].iter().all(|name| self.path.join(name).exists())
     }
 }
 

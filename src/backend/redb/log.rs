@@ -82,7 +82,7 @@ impl Log {
     /// The log of a database that has the records up to `last`. The second is what the file says beyond them, not empty if it was not
     /// closed.
     pub(super) fn open(file: Box<dyn StorageBackend>, key: Key, limit: u64, last: u64) -> Result<(Self, Vec<u8>), Failed> {
-        let length = file.len().map_err(broken)?.min(limit);
+        let length = file.len().map_err(broken)?;
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         file.read(0, &mut bytes).map_err(broken)?;
         let end = bytes.is_empty().then_some(0);

@@ -104,7 +104,7 @@ impl Durable {
     ) -> Result<T, StorageError> {
         let mut writer = self.writer.clone().lock_owned().await;
         let access = self.access.clone();
-        blocking(move || work(&mut writer, &access)).await?
+        blocking(move || writer.run(&access, work)).await?
     }
 
     /// Reads on a thread for blocking, beside whoever writes; and once more, behind them, from a database that was opened again.
@@ -152,6 +152,8 @@ impl Backend for Durable {
     }
 
     async fn close(&self) -> Result<(), StorageError> {
-        self.write(Writer::close).await
+        let mut writer = self.writer.clone().lock_owned().await;
+        let access = self.access.clone();
+        blocking(move || writer.close(&access)).await?
     }
 }

@@ -124,7 +124,7 @@ pub(super) fn identity(database: &Database) -> Result<Identity, Failed> {
     let Ok(meta) = table(&reading, Kind::Meta) else { return Ok(Identity::Foreign) };
     let Some(schema) = meta.get(Fact::SCHEMA)? else { return Ok(Identity::Foreign) };
     let schema = u32::from_be_bytes(schema.value().try_into().map_err(|_| corrupt("a version that is none"))?);
-    let key = meta.get(Fact::LOG_KEY)?.and_then(|key| key.value().try_into().ok()).unwrap_or_default();
+    let key = meta.get(Fact::LOG_KEY)?.and_then(|key| key.value().try_into().ok()).ok_or(corrupt("the key of the log is not there"))?;
     Ok(Identity::Known { schema, logged: number(&meta, Fact::LOGGED)?, key })
 }
 

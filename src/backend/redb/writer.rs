@@ -101,17 +101,22 @@ impl Writer {
         self.read(access, |database, codec| tables::load(database, codec, from))
     }
 
-    /// Writes all of a batch or nothing. When the disk fails, once more: a batch that was written already makes no difference.
-    pub(super) fn commit(&mut self, access: &RwLock<Access>, batch: &Batch) -> Result<(), StorageError> {
+    /// Does something, with a storage that is sound: if the last call did not come to its end, it is opened again first.
+    pub(super) fn run<T>(
+        &mut self,
+        access: &RwLock<Access>,
+        work: impl FnOnce(&mut Self, &RwLock<Access>) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
         if std::mem::replace(&mut self.busy, true) {
             self.reopen(access)?;
         }
-        let result = self.commit_or_repeat(access, batch);
+        let result = work(self, access);
         self.busy = false;
         result
     }
 
-    fn commit_or_repeat(&mut self, access: &RwLock<Access>, batch: &Batch) -> Result<(), StorageError> {
+    /// Writes all of a batch or nothing. When the disk fails, once more: a batch that was written already makes no difference.
+    pub(super) fn commit(&mut self, access: &RwLock<Access>, batch: &Batch) -> Result<(), StorageError> {
         let mut repeated = false;
         loop {
             let number = self.log.as_ref().map(|log| log.last() + 1);
@@ -137,6 +142,10 @@ impl Writer {
 
     fn attempt(&mut self, database: &Database, batch: &Batch) -> Result<(), Failed> {
         let Some(log) = &mut self.log else { return Err(Failed::Broken(StorageError::Lost("it is not open".to_owned()))) };
+        if !self.medium.is_there() {
+            // The system would go on writing to files that have no names any more.
+            return Err(Failed::Refused(StorageError::Lost("its files were removed".to_owned())));
+        }
         let number = log.last() + 1;
         let mut transaction = database.begin_write()?;
         let mut changes = Changes::begin(&transaction, log.has_room(least_size(batch)))?;

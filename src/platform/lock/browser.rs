@@ -23,8 +23,8 @@ extern "C" {
 /// Being the owner, until this is dropped.
 #[derive(Debug)]
 pub struct OwnerLock {
-    /// Resolves the promise that holds the lock; `None` where there are no Web Locks.
-    hold: Option<Function>,
+    /// `None` where there are no Web Locks.
+    hold: Option<Hold>,
     end: watch::Receiver<End>,
 }
 
@@ -38,8 +38,18 @@ enum End {
     Rejected,
 }
 
-/// The answer of the browser: what ends the lock, or `None` if somebody else has it.
-type Answer = Option<Function>;
+/// What holds a lock: it resolves a promise when it is dropped, wherever that is. An answer of the browser may be dropped unseen.
+#[derive(Debug)]
+struct Hold(Function);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let _ = self.0.call0(&JsValue::UNDEFINED);
+    }
+}
+
+/// The answer of the browser: the lock, or `None` if somebody else has it.
+type Answer = Option<Hold>;
 
 impl OwnerLock {
     /// Resolves once somebody else has taken it.
@@ -59,14 +69,6 @@ impl OwnerLock {
         drop(self);
         // An error says that nothing holds it.
         let _ = end.wait_for(|end| *end != End::NotYet).await;
-    }
-}
-
-impl Drop for OwnerLock {
-    fn drop(&mut self) {
-        if let Some(hold) = &self.hold {
-            let _ = hold.call0(&JsValue::UNDEFINED);
-        }
     }
 }
 
@@ -129,19 +131,11 @@ fn request(name: &str, options: &Object) -> Option<(oneshot::Receiver<Answer>, w
     let answers = RefCell::new(Some(answers));
     let granted = Closure::<dyn FnMut(JsValue) -> JsValue>::new(move |lock: JsValue| {
         let answers = answers.borrow_mut().take();
-        if lock.is_null() {
-            let _ = answers.map(|answers| answers.send(None));
-            return JsValue::UNDEFINED;
-        }
         let mut hold = None;
-        let held = Promise::new(&mut |resolve, _| hold = Some(resolve));
-        let unwanted = match (answers, hold) {
-            (Some(answers), Some(hold)) => answers.send(Some(hold)).err().flatten(),
-            (_, hold) => hold,
-        };
-        // Nobody waits any more: let go at once.
-        if let Some(hold) = unwanted {
-            let _ = hold.call0(&JsValue::UNDEFINED);
+        let held = Promise::new(&mut |resolve, _| hold = Some(Hold(resolve)));
+        if let Some(answers) = answers {
+            // Where nobody waits any more, this lets go at once.
+            let _ = answers.send(hold.filter(|_| !lock.is_null()));
         }
         held.into()
     });

@@ -31,7 +31,7 @@ export async function openProfile(options = {}) {
  */
 export async function openMortalProfile(known) {
   const folder = known ?? (await mkdtemp(join(tmpdir(), "osier-profile-")));
-  const child = spawn(chromiumPath(), [...ARGUMENTS, "--headless", "--no-first-run", "--remote-debugging-port=0", `--user-data-dir=${folder}`, "about:blank"], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(chromiumPath(), [...ARGUMENTS, "--headless", "--no-first-run", "--remote-debugging-port=0", `--user-data-dir=${folder}`, "about:blank"], { stdio: ["ignore", "ignore", "pipe"], detached: true });
   const ended = once(child, "exit");
   const announced = async () => {
     for await (const line of createInterface({ input: child.stderr })) {
@@ -49,7 +49,7 @@ export async function openMortalProfile(known) {
     folder,
     /** Ends it without giving it a chance to write anything. */
     async kill() {
-      child.kill("SIGKILL");
+      process.kill(-child.pid, "SIGKILL"); // all its processes
       await ended;
     },
     async close() {

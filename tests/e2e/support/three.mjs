@@ -115,8 +115,15 @@ export const entriesOfEdits = (rounds) => 3 * Math.ceil(rounds / 2);
 
 /** What differs between the three, entry by entry and payload byte by byte: sentences, none if all is equal. */
 export async function compare(a, b, peer) {
-  const [ofA, ofB, ofPeer] = [await listing(a), await listing(b), await peer.listing()];
-  const differences = [...compareListings("page B", ofA, ofB), ...compareListings("the native peer", ofA, ofPeer)];
+  let ofA;
+  let differences;
+  // The last edits may be on their way.
+  for (const end = Date.now() + 20_000; ; ) {
+    ofA = await listing(a);
+    differences = [...compareListings("page B", ofA, await listing(b)), ...compareListings("the native peer", ofA, await peer.listing())];
+    if (differences.length === 0 || Date.now() > end) break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
   if (differences.length > 0) return { differences, entries: ofA.length, bytes: 0 };
   const folder = await mkdtemp(join(tmpdir(), "osier-export-"));
   await peer.command({ cmd: "export", dir: folder });

@@ -60,7 +60,7 @@ fn theirs(examples: &[(SignedEntry, Vec<u8>)]) -> MemoryStore {
     let mut store = MemoryStore::new();
     for (number, (signed, payload)) in examples.iter().enumerate() {
         let (entry, capability) = (&signed.entry, &signed.capability);
-        let secret = (1..10).map(|seed| user(seed)).find(|(id, _)| id == capability.receiver()).unwrap().1;
+        let secret = (1..10).map(user).find(|(id, _)| id == capability.receiver()).unwrap().1;
         let made = run(store.create_entry(
             entry.namespace_id(),
             entry.subspace_id(),

@@ -49,8 +49,11 @@ fn written(store: &Store, backend: &MemoryBackend, namespace: &NamespaceId, area
     }
 }
 
+/// Entries with their payloads, where those are there.
+type Content = Vec<(SignedEntry, Option<Vec<u8>>)>;
+
 /// What is in a drop that is handed in in pieces of this length, long payloads put together; and the fault that ends it.
-fn read(drop: &[u8], piece: usize) -> (Vec<(SignedEntry, Option<Vec<u8>>)>, Result<DropProgress, DropError>) {
+fn read(drop: &[u8], piece: usize) -> (Content, Result<DropProgress, DropError>) {
     let (mut reader, mut pieces, mut found, mut unverified) = (DropReader::new(), drop.chunks(piece), Vec::new(), Vec::new());
     loop {
         match reader.poll() {

@@ -308,7 +308,7 @@ fn long_payloads_come_in_segments_and_entries_in_batches() {
 }
 
 /// A drop of all kinds of entries, and what is in it.
-fn mixed() -> (Vec<u8>, Vec<(SignedEntry, Option<Vec<u8>>)>) {
+fn mixed() -> (Vec<u8>, Content) {
     let mut maker = Maker::default();
     let mut content = Vec::new();
     for (number, length) in [0, 5, 2000, 40, 70, 3].into_iter().enumerate() {

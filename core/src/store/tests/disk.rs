@@ -104,3 +104,16 @@ fn a_record_that_was_changed_is_not_learned() {
         assert!(RowCodec::new().learn(AuthorId([1; 32]), &record).is_err());
     }
 }
+
+#[test]
+fn an_author_that_was_forgotten_is_kept_again_before_its_next_row() {
+    let (rows, records) = written();
+    let mut codec = RowCodec::new();
+    records.iter().for_each(|(id, record)| codec.learn(*id, record).unwrap());
+    let (entry, _) = &rows[0];
+    let author = codec.author(entry);
+    assert_eq!(codec.unkept(&author), None);
+    codec.forget(&author);
+    assert_eq!(codec.author(entry), author);
+    assert_eq!(codec.unkept(&author), Some(&records.iter().find(|(id, _)| *id == author).unwrap().1[..]));
+}

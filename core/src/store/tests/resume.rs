@@ -20,7 +20,7 @@ enum Op {
     Insert(usize, bool),
     /// The store is opened again; of the relaxed batches since the last strict one so many are lost, as far as there are so many.
     Restart(usize),
-    /// The same, and the clock says so many seconds.
+    /// The same, and the clock says so many half blocks.
     Clock(u64),
     /// The history of earlier runs is read.
     Read,
@@ -171,14 +171,14 @@ proptest! {
             match op {
                 Op::Insert(count, here) => run.insert(count, here),
                 Op::Restart(lost) => run.restart(lost),
-                Op::Clock(second) => {
+                Op::Clock(half_blocks) => {
                     run.restart(0);
-                    run.store.begin_after(ProgressId::at_second(second));
+                    run.store.begin_after(half_blocks << 19);
                 }
                 Op::Read => run.read(),
             }
             run.check();
-            if run.count % 3 == 0 {
+            if run.count.is_multiple_of(3) {
                 run.follow();
             }
         }

@@ -167,6 +167,10 @@ impl Medium for Disk {
         Ok(Box::new(OnDisk { disk: self.clone(), which: Which::Log }))
     }
 
+    fn is_there(&self) -> bool {
+        true
+    }
+
     fn log_limit(&self) -> u64 {
         super::LOG_LIMIT
     }
