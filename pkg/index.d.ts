@@ -274,7 +274,7 @@ export type StoreEvent =
   | { type: "payload"; progress: number; entry: EntryKey; available: number; total: number; origin: Origin }
   /** The entries of an area were forgotten here. */
   | { type: "forgotten"; progress: number; area: Area; count: number }
-  /** History before `progress` is gone: read the state again. */
+  /** Something before `progress` was missed: read the state again. What follows is complete. */
   | { type: "lagged"; progress: number };
 
 export type PeerState = "connecting" | "establishing" | "active" | "terminating" | "waiting";
@@ -498,7 +498,11 @@ export class WillowNode implements AsyncDisposable {
   ): Promise<{ inserted: number; skipped: number }>;
   /** Removes entries from this node only; they may come back from peers. Returns how many. */
   forget(namespace: NamespaceId, area?: AreaLike): Promise<number>;
-  /** Changes from now on, or from after `from`. */
+  /**
+   * Changes from now on, or all that followed `from`: the `progress` of an earlier event, also of an earlier page or run with the same
+   * storage; 0 is before everything. Where the history does not reach back so far (it keeps some 16,000 changes), or `from` is of storage
+   * that is gone, it begins with `lagged`.
+   */
   subscribe(namespace: NamespaceId, area?: AreaLike, options?: { from?: number; signal?: AbortSignal }): AsyncIterableIterator<StoreEvent>;
 
   /** A ticket: capabilities and this node's address. */

@@ -8,6 +8,7 @@
 mod accept;
 mod raw;
 mod reconnect;
+mod resume;
 mod simulation;
 mod storage;
 mod storage_trouble;

@@ -1,7 +1,7 @@
 //! Durable storage when the browser, or somebody else, makes trouble: each time what was written is there, what was refused is not, and
 //! the error says what happened.
 
-use std::time::Duration;
+use std::{task::Poll, time::Duration};
 
 use js_sys::Array;
 use osier::backend::{Durable, Lock, OpenError};
@@ -192,6 +192,19 @@ async fn durable_storage_that_has_vanished_is_lost_and_not_made_again() {
 }
 
 #[wasm_bindgen_test]
+async fn durable_storage_that_is_closed_while_it_is_opened_again_stays_closed() {
+    let name = new_name();
+    let durable = open(&name).await;
+    close_behind(&durable).await;
+    let mut usage = Box::pin(durable.usage());
+    // Its connection is found to be closed, and a new one is on its way.
+    std::future::poll_fn(|context| Poll::Ready(assert!(usage.as_mut().poll(context).is_pending()))).await;
+    durable.close().await.unwrap();
+    assert_eq!(usage.await, Err(StorageError::Closed));
+    Durable::delete(&name).await.unwrap();
+}
+
+#[wasm_bindgen_test]
 async fn durable_storage_that_was_made_anew_is_not_taken_for_the_old_one() {
     let name = new_name();
     let no_locks = replace("navigator", "locks", "undefined");
@@ -211,15 +224,25 @@ async fn durable_storage_that_was_made_anew_is_not_taken_for_the_old_one() {
 
 #[wasm_bindgen_test]
 async fn full_durable_storage_says_so_and_goes_on_when_there_is_room() {
-    // Thrown by a request, or known only when the transaction ends: browsers do both.
+    // Thrown by a request, or known to the transaction only, at some time: browsers do all of it.
     const AT_ONCE: &str = "function () { throw new DOMException('no room', 'QuotaExceededError') }";
+    const MEANWHILE: &str = "function (...parameters) {
+        const request = old.apply(this, parameters);
+        Object.defineProperty(this.transaction, 'error', { value: new DOMException('no room', 'QuotaExceededError') });
+        this.transaction.abort();
+        return request;
+    }";
     const AT_THE_END: &str = "function () {
         Object.defineProperty(this, 'error', { value: new DOMException('no room', 'QuotaExceededError') });
         this.abort();
     }";
-    for (object, method, full) in
-        [("IDBObjectStore", "put", AT_ONCE), ("IDBObjectStore", "add", AT_ONCE), ("IDBTransaction", "commit", AT_THE_END)]
-    {
+    let ways = [
+        ("IDBObjectStore", "put", AT_ONCE),
+        ("IDBObjectStore", "add", AT_ONCE),
+        ("IDBObjectStore", "add", MEANWHILE),
+        ("IDBTransaction", "commit", AT_THE_END),
+    ];
+    for (object, method, full) in ways {
         let name = new_name();
         let durable = open(&name).await;
         durable.commit(put(&entry(1))).await.unwrap();
@@ -266,7 +289,7 @@ async fn a_durable_write_that_is_dropped_happens_as_a_whole_or_not_at_all() {
         let mut left = polls;
         let through = std::future::poll_fn(|context| {
             if left == 0 {
-                return std::task::Poll::Ready(false);
+                return Poll::Ready(false);
             }
             left -= 1;
             commit.as_mut().poll(context).map(|result| result.is_ok())
@@ -321,9 +344,10 @@ async fn damaged_durable_rows_are_named_and_nothing_else_is_lost() {
     assert_eq!(whole.iter().map(|id| id.0.to_vec()).collect::<Vec<_>>(), [id(4), id(5)]);
 
     // One is put again, the others are removed, as a node does: what is left is right, and so are the sums.
-    let again = known.iter().find(|entry| entry.id() == damaged[0]).cloned().unwrap_or_else(|| other.clone());
-    durable.commit(put(&again)).await.unwrap();
-    durable.commit(batch(damaged[1..].iter().copied().map(Change::Remove).collect())).await.unwrap();
+    let again = known.iter().find(|entry| entry.id().0[..] == id(0)).unwrap();
+    durable.commit(put(again)).await.unwrap();
+    let removed = damaged.iter().filter(|id| **id != again.id());
+    durable.commit(batch(removed.copied().map(Change::Remove).collect())).await.unwrap();
     let (whole, damaged) = ids(&durable).await;
     assert_eq!((whole.len(), damaged.len()), (3, 0));
     let usage = durable.usage().await.unwrap();
@@ -353,6 +377,31 @@ async fn a_durable_row_in_the_place_of_another_is_damaged_though_it_is_whole() {
     };
     assert!(matches!(durable.commit(bytes_for(0)).await, Err(StorageError::Misfit(_))));
     durable.commit(bytes_for(1)).await.unwrap();
+    discard(durable, &name).await;
+}
+
+#[wasm_bindgen_test]
+async fn durable_payloads_with_a_segment_missing_are_corrupt() {
+    const LOSE: &str = "
+        const [name, key] = argument;
+        const db = await open(name);
+        await done(db.transaction('payloads', 'readwrite').objectStore('payloads').delete(key));
+        db.close();
+    ";
+    let name = new_name();
+    let durable = open(&name).await;
+    let entry = entries(1, 1, b"payload of some length").remove(0);
+    let id = entry.id();
+    durable.commit(put(&entry)).await.unwrap();
+    for (offset, bytes) in [(0, b"pay".as_slice()), (3, b"load"), (7, b" of ")] {
+        durable.commit(batch(vec![payload(id, offset, bytes)])).await.unwrap();
+    }
+    script(LOSE, Array::of2(&name.as_str().into(), &all(&name, "payloads").await[1].0)).await;
+    assert_eq!(durable.read_payload(&id, 0, 3).await.unwrap(), b"pay");
+    for (offset, len) in [(0, 9), (1, 9), (4, 9)] {
+        let read = durable.read_payload(&id, offset, len).await;
+        assert!(matches!(read, Err(StorageError::Corrupt(_))), "{read:?}");
+    }
     discard(durable, &name).await;
 }
 

@@ -64,6 +64,45 @@ test("durable: a page that is reloaded has the same node, with all that was ackn
     assert.deepEqual(rest, { isKnown: true, persisted: "boolean", asked: "boolean", pruned: 1, users: [before.place.user] });
   }));
 
+test("durable: a subscription goes on after a reload where it was, and is told when it cannot", () =>
+  withPages(async (newPage) => {
+    const page = await newPage();
+    await open(page);
+    /** The next events of a subscription, as `[type, path, origin]`, and the progress of each. */
+    const follow = (place, from, count) =>
+      page.evaluate(
+        async ([space, from, count]) => {
+          const events = [];
+          for await (const { type, entry, origin, progress } of harness.node.subscribe(space, {}, { from })) {
+            events.push([type, entry?.path.join("/"), origin, progress]);
+            if (events.length === count) break;
+          }
+          return { told: events.map((event) => event.slice(0, 3)), progress: events.map((event) => event[3]) };
+        },
+        [place.namespace, from, count],
+      );
+    const place = await page.evaluate(async () => {
+      harness.user = await harness.node.createUser();
+      harness.namespace = await harness.node.createNamespace({ kind: "owned", owner: harness.user });
+      for (const name of ["a", "b", "c"]) await harness.edit([name], name);
+      return harness.place();
+    });
+    const before = await follow(place, 0, 3);
+    assert.deepEqual(before.told, ["a", "b", "c"].map((path) => ["inserted", path, "local"]));
+    await page.reload();
+    await page.waitForFunction(() => globalThis.harness !== undefined);
+    await open(page);
+    await page.evaluate(async (where) => {
+      Object.assign(harness, where);
+      await harness.edit(["d"], "after the reload");
+    }, place);
+    const after = await follow(place, before.progress[0], 3);
+    assert.deepEqual(after.told, ["b", "c", "d"].map((path) => ["inserted", path, "local"]));
+    assert.deepEqual(after.progress.slice(0, 2), before.progress.slice(1));
+    assert.deepEqual((await follow(place, after.progress[2] + 1, 1)).told, [["lagged", undefined, undefined]]);
+    assert.deepEqual((await follow(place, before.progress[0] - 1, 1)).told, [["lagged", undefined, undefined]]);
+  }));
+
 test("durable: four pages want one database; it has one owner, whoever that is", () =>
   withPages(async (newPage) => {
     const [a, b, c, d] = [await newPage(), await newPage(), await newPage(), await newPage()];

@@ -17,4 +17,5 @@ mod relay_status;
 mod resume;
 mod spaces;
 mod storage;
+mod storage_versions;
 mod sync;

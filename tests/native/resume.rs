@@ -7,12 +7,25 @@ use osier::{
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
 use crate::{
-    harness::{Relay, arrival, event, init, reconciled, share, soon, space, write},
+    harness::{Relay, arrival, event, init, path, reconciled, share, soon, space, write},
     lasting::Place,
 };
 
-/// What is kept of the history.
-const HISTORY: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("history");
+/// Turns one bit of one value of a table.
+fn damage(place: &Place, table: &str, number: usize) {
+    let table: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(table);
+    let database = Database::open(place.folder().join("osier.redb")).unwrap();
+    let values: Vec<_> = {
+        let table = database.begin_read().unwrap().open_table(table).unwrap();
+        table.iter().unwrap().map(|item| item.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).unwrap()).collect()
+    };
+    assert_eq!(values.len(), 4);
+    let (key, mut value) = values[number].clone();
+    value[100] ^= 1;
+    let change = database.begin_write().unwrap();
+    change.open_table(table).unwrap().insert(&key[..], &value[..]).unwrap();
+    change.commit().unwrap();
+}
 
 fn follow(node: &Node, namespace: &NamespaceId, from: Option<ProgressId>) -> Events<StoreEvent> {
     node.subscribe(namespace.clone(), Area::full(), from)
@@ -115,19 +128,7 @@ async fn durable_where_the_history_is_damaged_or_from_elsewhere_a_subscription_i
     node.shutdown().await;
 
     // The record of "b" is not what was written.
-    let database = Database::open(place.folder().join("osier.redb")).unwrap();
-    let records: Vec<_> = {
-        let table = database.begin_read().unwrap().open_table(HISTORY).unwrap();
-        table.iter().unwrap().map(|item| item.map(|(key, record)| (key.value().to_vec(), record.value().to_vec())).unwrap()).collect()
-    };
-    assert_eq!(records.len(), 4);
-    let (key, mut record) = records[1].clone();
-    record[100] ^= 1;
-    let change = database.begin_write().unwrap();
-    change.open_table(HISTORY).unwrap().insert(&key[..], &record[..]).unwrap();
-    change.commit().unwrap();
-    drop(database);
-
+    damage(&place, "history", 1);
     let node = place.open(&relay).await;
     for from in [ProgressId(0), seen[0], ProgressId(seen[3].0 + 1), ProgressId(u64::MAX)] {
         let events = follow(&node, &ns, Some(from));
@@ -141,6 +142,15 @@ async fn durable_where_the_history_is_damaged_or_from_elsewhere_a_subscription_i
     let events = follow(&node, &ns, Some(seen[3]));
     write(&node, &ns, &user, "e", b"").await;
     arrival(&events, "e").await;
+    // A row is damaged, and its entry gone: nobody can be told which it was.
+    assert_eq!(node.forget(ns.clone(), Some(Area::new(None, path("e"), *Area::full().times()))).await, Ok(1));
+    node.shutdown().await;
+    damage(&place, "entries", 2);
+    let node = place.open(&relay).await;
+    for from in seen.iter().chain([&ProgressId(0)]) {
+        let [StoreEvent::Lagged { progress }] = take(&follow(&node, &ns, Some(*from)), 1).await[..] else { panic!("no lag") };
+        assert!(progress > seen[3]);
+    }
     node.shutdown().await;
 
     // The storage is gone, and another one is in its place, with as many changes.

@@ -26,10 +26,10 @@ const AUTHORS: Table = TableDefinition::new("authors");
 const META: Table = TableDefinition::new("meta");
 
 /// A directory that is not there yet, and not any more at the end.
-struct Place(PathBuf);
+pub struct Place(PathBuf);
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Self(std::env::temp_dir().join(format!("osier-storage-{}-{number}", std::process::id())))
@@ -43,7 +43,7 @@ impl Place {
         self.0.to_str().unwrap()
     }
 
-    async fn open(&self) -> Durable {
+    pub async fn open(&self) -> Durable {
         Durable::open(self.text(), Lock::Fail).await.unwrap()
     }
 
@@ -52,19 +52,32 @@ impl Place {
     }
 
     /// Its files as they are now, as if the process had died.
-    fn snapshot(&self) -> Self {
+    pub fn snapshot(&self) -> Self {
         let copy = Self::new();
-        fs::create_dir(&copy.0).unwrap();
-        for file in fs::read_dir(&self.0).unwrap() {
-            let file = file.unwrap();
-            fs::copy(file.path(), copy.0.join(file.file_name())).unwrap();
-        }
+        copy.copy_from(&self.0);
         copy
+    }
+
+    /// Takes over the files of a directory.
+    pub fn copy_from(&self, folder: &FilePath) {
+        copy_files(folder, &self.0);
+    }
+
+    pub fn copy_to(&self, folder: &FilePath) {
+        copy_files(&self.0, folder);
     }
 
     fn bytes(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let files = fs::read_dir(&self.0).unwrap().map(|file| file.unwrap().path());
         files.map(|path| (path.strip_prefix(&self.0).unwrap().to_owned(), fs::read(&path).unwrap())).collect()
+    }
+}
+
+fn copy_files(from: &FilePath, to: &FilePath) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), to.join(file.file_name())).unwrap();
     }
 }
 
@@ -75,20 +88,20 @@ impl Drop for Place {
     }
 }
 
-struct Author {
+pub struct Author {
     secret: SubspaceSecret,
     capability: Arc<WriteCapability>,
 }
 
 impl Author {
-    fn new(seed: u8) -> Self {
+    pub fn new(seed: u8) -> Self {
         let secret = SubspaceSecret::from_bytes(&[seed; 32]);
         let capability = WriteCapability::new_communal(NamespaceId::from_bytes(&[2; 32]), secret.corresponding_subspace_id());
         Self { secret, capability: Arc::new(capability) }
     }
 
     /// An entry as a store hands it to a backend, without its payload.
-    fn entry(&self, at: &str, payload: &[u8]) -> StoredEntry {
+    pub fn entry(&self, at: &str, payload: &[u8]) -> StoredEntry {
         let entry = Entry::builder()
             .namespace_id(self.capability.granted_namespace().clone())
             .subspace_id(self.capability.receiver().clone())
@@ -104,23 +117,23 @@ impl Author {
     }
 }
 
-fn batch(changes: Vec<Change>, durability: Durability) -> Batch {
+pub fn batch(changes: Vec<Change>, durability: Durability) -> Batch {
     Batch { changes, progress: ProgressId(1), durability, history: None }
 }
 
-fn bytes(id: EntryId, offset: usize, bytes: &[u8]) -> Change {
+pub fn bytes(id: EntryId, offset: usize, bytes: &[u8]) -> Change {
     Change::Payload { id, offset: offset as u64, bytes: bytes.to_vec() }
 }
 
-fn note(name: &str, value: &[u8]) -> Change {
+pub fn note(name: &str, value: &[u8]) -> Change {
     Change::Note { name: name.to_owned(), value: Some(value.to_vec()) }
 }
 
-async fn notes(backend: &Durable) -> BTreeMap<String, Vec<u8>> {
+pub async fn notes(backend: &Durable) -> BTreeMap<String, Vec<u8>> {
     backend.load(LoadCursor::default()).await.unwrap().notes.into_iter().collect()
 }
 
-fn pattern(length: usize) -> Vec<u8> {
+pub fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|i| u8::try_from((i * 7 + i / 253) % 256).unwrap()).collect()
 }
 
@@ -176,17 +189,11 @@ async fn durable_commits_of_both_kinds_are_there_when_the_process_dies() {
         let entry = author.entry(&number.to_string(), &payload);
         let changes = vec![Change::Put(entry.clone()), bytes(entry.id(), 0, &payload), note("last", &[number as u8])];
         backend.commit(batch(changes, durability)).await.unwrap();
-        let copy = place.snapshot().open_and_drop_place().await;
+        let copied = place.snapshot();
+        let copy = copied.open().await;
         assert_eq!(notes(&copy).await["last"], [number as u8]);
         assert_eq!(copy.read_payload(&entry.id(), 0, u64::MAX).await.unwrap(), payload);
         assert_eq!(copy.usage().await.unwrap().entries, number as u64 + 1);
-    }
-}
-
-impl Place {
-    /// Opens it and lets its files go with it.
-    async fn open_and_drop_place(self) -> Durable {
-        self.open().await
     }
 }
 

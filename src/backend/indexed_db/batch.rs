@@ -138,15 +138,11 @@ pub(super) fn effects(batch: &Batch, read: BTreeMap<EntryId, Stored>) -> Result<
     Ok(effects)
 }
 
-/// What a row, with its id before it, says.
-pub(super) fn stored(id: &EntryId, value: Option<Vec<u8>>) -> Stored {
-    let Some(mut row) = value else { return Stored::Nothing };
-    if row.get(..id.0.len()) != Some(&id.0[..]) {
-        return Stored::Damaged(0);
-    }
-    row.drain(..id.0.len());
-    match RowCodec::available(id, &row) {
-        Ok(available) => Stored::Row(row, available),
+/// What a row, with an id before it, says of an entry.
+pub(super) fn stored(id: &EntryId, value: &[u8]) -> Stored {
+    let row = value.get(id.0.len()..).unwrap_or_default();
+    match RowCodec::available(id, row) {
+        Ok(available) => Stored::Row(row.to_vec(), available),
         Err(_) => Stored::Damaged(0),
     }
 }

@@ -76,9 +76,12 @@ impl Write<'_> {
             ids.into_iter().map(|id| Ok((id, get(&stores.entries, entry_key(&id))?))).collect::<Result<_, Failure>>()?;
         let mut read = BTreeMap::new();
         for (id, row) in asked {
-            let row = row.await?.as_ref().map(bytes).transpose();
-            // A value of another kind is as damaged as one that says something else.
-            read.insert(id, row.map_or(Stored::Damaged(0), |row| stored(&id, row)));
+            let stored = match row.await?.as_ref().map(bytes) {
+                None => Stored::Nothing,
+                Some(Ok(row)) => stored(&id, &row),
+                Some(Err(_)) => Stored::Damaged(0),
+            };
+            read.insert(id, stored);
         }
         for (id, stored) in &mut read {
             if let Stored::Damaged(available) = stored {

@@ -125,8 +125,6 @@ impl Holding {
                 },
                 Err(failure) => failure,
             };
-            // Why it was taken away says more than what broke off because of that.
-            self.check()?;
             if matches!(failure, Failure::Broken { .. }) && !repeated {
                 repeated = true;
                 self.connection.take();
