@@ -69,7 +69,8 @@ impl Node {
         DropExport { node: self.clone(), pieces, progress: DropProgress::default(), ended: false }
     }
 
-    /// Reads a drop, which comes in pieces of any size. What is in it is believed only as far as signatures and digests prove it.
+    /// Reads a drop, which comes in pieces of any size. What is in it is believed only as far as signatures and digests prove it. A node reads
+    /// one drop at a time; another one waits for its turn.
     #[must_use]
     pub fn import_drop(&self) -> DropImport {
         let ((feed, pieces), (reply, outcome)) = (mpsc::channel(1), oneshot::channel());
@@ -113,7 +114,7 @@ impl DropExport {
 }
 
 impl DropImport {
-    /// The next bytes of the drop. Waits as long as the node has enough of them.
+    /// The next bytes of the drop. Waits as long as the node has enough of them, or reads another drop.
     ///
     /// # Errors
     /// [`Error::InvalidDrop`], [`Error::ShuttingDown`] and those of storage. They end the import; what came before them stays.
@@ -128,6 +129,13 @@ impl DropImport {
     pub async fn finish(mut self) -> Result<ImportProgress, Error> {
         self.send(Feed::End).await?;
         self.outcome().await
+    }
+
+    /// Resolves when the node takes no more of the drop: at its end, or because something is wrong; [`DropImport::push`] says what.
+    pub fn ended(&self) -> impl Future<Output = ()> + use<> {
+        // Its other side goes with the reading.
+        let mut progress = self.progress.clone();
+        async move { while progress.changed().await.is_ok() {} }
     }
 
     /// How far the drop has been read. What was pushed last may be missing.
@@ -208,20 +216,33 @@ async fn import(
     told: watch::Sender<ImportProgress>,
     reply: oneshot::Sender<Result<ImportProgress, Error>>,
 ) {
-    let (reader, by) = (DropReader::new(), StagingId(node.fresh()));
-    let mut import = Import { node, reader, by, progress: ImportProgress::default(), long: None };
-    let outcome = import.read(&mut pieces, &told).await;
-    if outcome.is_err() {
-        import.give_up().await;
-    }
-    // Whoever asked may be gone. The reply is there before a push that waits finds out that nobody takes it.
+    let mut life = node.shared.life.subscribe();
+    // One at a time: of two that bring the same long payload, only one could stage it. The turn ends when nothing is staged any more.
+    let turn = tokio::select! {
+        biased;
+        _ = life.wait_for(|life| *life != Life::Running) => None,
+        turn = node.importing.lock() => Some(turn),
+    };
+    let outcome = if turn.is_some() {
+        let (reader, by) = (DropReader::new(), StagingId(node.fresh()));
+        let mut import = Import { node: &node, reader, by, progress: ImportProgress::default(), long: None };
+        let outcome = import.read(&mut pieces, &told).await;
+        if outcome.is_err() {
+            import.give_up().await;
+        }
+        outcome
+    } else {
+        Err(Error::ShuttingDown)
+    };
+    drop(turn);
+    // Whoever asked may be gone. The reply is there before a push that waits, or `ended`, finds out that nobody takes any more.
     let _ = reply.send(outcome);
-    drop(pieces);
+    drop((pieces, told));
 }
 
 /// The reading of a drop.
-struct Import {
-    node: Rc<Inner>,
+struct Import<'a> {
+    node: &'a Inner,
     reader: DropReader,
     by: StagingId,
     progress: ImportProgress,
@@ -229,7 +250,7 @@ struct Import {
     long: Option<(EntryId, Entry)>,
 }
 
-impl Import {
+impl Import<'_> {
     async fn read(&mut self, pieces: &mut mpsc::Receiver<Feed>, told: &watch::Sender<ImportProgress>) -> Result<ImportProgress, Error> {
         let mut life = self.node.shared.life.subscribe();
         loop {
@@ -294,8 +315,8 @@ impl Import {
         let outcomes = self.node.storage.write(|store| Ok(store.plan_stage(place, id, self.by, offset, bytes))).await?;
         match outcomes.first() {
             Some(Outcome::Staged { .. } | Outcome::NothingNew) => Ok(()),
-            // The entry has gone meanwhile, or another drop brings its payload.
-            Some(Outcome::NotHere | Outcome::Occupied) => {
+            // The entry has gone meanwhile, or has gone and come back.
+            Some(Outcome::NotHere | Outcome::Gap { .. } | Outcome::Occupied) => {
                 self.long = None;
                 Ok(())
             }

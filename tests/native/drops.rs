@@ -125,34 +125,48 @@ async fn a_bad_drop_is_refused_and_leaves_nothing_unproven() {
     b.shutdown().await;
 }
 
-/// A drop with the same entry that lies, read at the same time, spoils nothing but itself.
+/// A drop with the same entry that lies, begun before, keeps the true one waiting and spoils nothing but itself.
 #[tokio::test]
-async fn two_drops_at_once_do_not_mix() {
+async fn drops_are_read_one_after_another() {
     let (a, b) = (offline().await, offline().await);
     let (user, ns) = space(&a).await;
     let entry = write(&a, &ns, &user, "x", &large()).await;
     let (true_pieces, _) = exported(&a, &ns, Area::full()).await;
     let mut lies = true_pieces.clone();
     lies[3][5] ^= 1;
-    let (mut liar, mut honest) = (b.import_drop(), b.import_drop());
-    // The liar is ahead.
+    let mut liar = b.import_drop();
     for piece in &lies[..20] {
         liar.push(piece.clone()).await.unwrap();
     }
-    for piece in &true_pieces {
-        honest.push(piece.clone()).await.unwrap();
-    }
-    honest.finish().await.unwrap();
-    let available = b.get(ns.clone(), user.clone(), path("x")).await.unwrap().unwrap().available;
-    assert_eq!(available, 0, "proven by somebody else's bytes");
-    for piece in &lies[20..] {
-        liar.push(piece.clone()).await.unwrap();
-    }
-    assert_eq!(liar.finish().await.unwrap_err().code(), "invalidDrop");
-    assert_eq!(imported(&b, &true_pieces).await.map(|done| done.skipped), Ok(1));
+    let mut waiting = b.import_drop();
+    waiting.push(true_pieces[0].clone()).await.unwrap();
+    let honest = imported(&b, &true_pieces);
+    let lie = async {
+        for piece in &lies[20..] {
+            liar.push(piece.clone()).await.unwrap();
+        }
+        assert_eq!(waiting.progress(), ImportProgress::default());
+        // Who gives up meanwhile gives up its turn, too.
+        drop(waiting);
+        liar.finish().await
+    };
+    let (honest, lie) = soon("both drops", async { tokio::join!(honest, lie) }).await;
+    assert_eq!(lie.unwrap_err().code(), "invalidDrop");
+    assert_eq!(honest.map(|done| done.skipped), Ok(1));
     assert_eq!(b.payload(entry.key(), 0, None).await.unwrap(), large());
     a.shutdown().await;
     b.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_import_that_waits_ends_with_its_node() {
+    let node = offline().await;
+    let (_first, mut second) = (node.import_drop(), node.import_drop());
+    second.push(Vec::new()).await.unwrap();
+    let ended = second.ended();
+    node.shutdown().await;
+    soon("the end of the one that waits", ended).await;
+    assert_eq!(second.finish().await, Err(Error::ShuttingDown));
 }
 
 #[tokio::test]
@@ -167,16 +181,55 @@ async fn an_import_that_is_given_up_leaves_nothing_unproven() {
     }
     assert!(import.progress().bytes > 0 && import.progress().inserted == 1);
     drop(import);
-    soon("the storage is empty", async {
-        while b.storage().await.unwrap().payload_bytes > 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    // At once: the next one waits until nothing is staged any more.
     assert_eq!(imported(&b, &pieces).await.map(|done| done.skipped), Ok(1));
     assert_eq!(contents(&b, &ns).await, contents(&a, &ns).await);
     a.shutdown().await;
     b.shutdown().await;
+}
+
+/// An entry may go and come back while its payload is read; what was staged of it went with it.
+#[tokio::test]
+async fn an_entry_that_is_forgotten_meanwhile_gets_no_payload() {
+    let (a, b) = (offline().await, offline().await);
+    let (user, ns) = space(&a).await;
+    let entry = write(&a, &ns, &user, "x", &large()).await;
+    let (pieces, _) = exported(&a, &ns, Area::full()).await;
+    for comes_back in [false, true] {
+        let mut import = b.import_drop();
+        for piece in &pieces[..30] {
+            import.push(piece.clone()).await.unwrap();
+        }
+        assert_eq!(b.forget(ns.clone(), None).await, Ok(1));
+        if comes_back {
+            b.ingest(a.export_entry(entry.key()).await.unwrap()).await.unwrap();
+        }
+        for piece in &pieces[30..] {
+            import.push(piece.clone()).await.unwrap();
+        }
+        assert_eq!(import.finish().await.map(|done| done.inserted), Ok(1));
+        assert_eq!(b.storage().await.unwrap().payload_bytes, 0);
+    }
+    assert_eq!(imported(&b, &pieces).await.map(|done| (done.inserted, done.skipped)), Ok((0, 1)));
+    assert_eq!(contents(&b, &ns).await, contents(&a, &ns).await);
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+/// Whoever waits for the source of a drop hears that there is no use in it.
+#[tokio::test]
+async fn an_import_tells_that_it_has_ended() {
+    let node = offline().await;
+    let mut import = node.import_drop();
+    let ended = import.ended();
+    import.push(vec![200]).await.unwrap();
+    soon("the end of a bad drop", ended).await;
+    assert_eq!(import.push(Vec::new()).await.unwrap_err().code(), "invalidDrop");
+    let mut import = node.import_drop();
+    let ended = import.ended();
+    node.shutdown().await;
+    soon("the end with the node", ended).await;
+    assert_eq!(import.push(Vec::new()).await, Err(Error::ShuttingDown));
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@
 //! entry is put anew, without any. A note that is found on opening means that a drop was not read to its end, and is treated likewise.
 //!
 //! While bytes are staged, nothing else is added to that payload: neither what a peer sends nor what is staged for somebody else. Who proves
-//! a payload has seen all of its staged bytes.
+//! a payload has seen all of its staged bytes. A transfer from a peer that meets staged bytes fails, and is not begun again in its session
+//! unless somebody asks for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
