@@ -490,7 +490,8 @@ export class WillowNode implements AsyncDisposable {
   /**
    * Takes what is in a drop, as from a peer: believed only as far as signatures and digests prove it, joined with what is here. `inserted` counts
    * entries that are new here, `skipped` those that are here already, older than what is here, or too far in the future. Rejects with
-   * `invalidDrop` at the first fault, and with `aborted`; what was read before stays. It gives no rights: for those see `exportSecret` and `share`.
+   * `invalidDrop` at the first fault, with `payloadUnreadable` if the stream or Blob fails, and with `aborted`; what was read before stays. A node
+   * reads one drop at a time, in the order of the calls. It gives no rights: for those see `exportSecret` and `share`.
    */
   importDrop(
     drop: ReadableStream<Uint8Array> | Blob | Uint8Array,

@@ -33,25 +33,42 @@ export async function readDrop(begin, drop, { signal, onProgress }) {
   throwIfAborted(signal);
   const source = sourceOf(drop);
   const raw = begin();
-  const giveUp = () => {
-    source.cancel();
-    raw.cancel();
-  };
+  const next = untilEnded(raw, source);
   try {
     for (;;) {
-      const piece = await abortable(signal, source.next());
-      if (piece === undefined) break;
-      await abortable(signal, raw.push(piece));
-      await breathe();
-      onProgress(raw.progress());
+      const bytes = await abortable(signal, next());
+      if (bytes === undefined) break;
+      for (const piece of piecesOf(bytes)) {
+        await abortable(signal, raw.push(piece));
+        await breathe();
+        onProgress(raw.progress());
+      }
     }
     const { inserted, skipped, bytes } = await abortable(signal, raw.finish());
     onProgress({ inserted, skipped, bytes });
     return { inserted, skipped };
   } catch (thrown) {
-    giveUp();
+    source.cancel();
+    raw.cancel();
     throw thrown;
   }
+}
+
+/** What `source` gives next; no bytes, if the module ends the import meanwhile: the push of them says why. */
+function untilEnded(raw, source) {
+  let ended = false;
+  let wake = () => {};
+  const end = () => {
+    ended = true;
+    wake(new Uint8Array());
+  };
+  raw.ended().then(end, end);
+  return () =>
+    new Promise((resolve, reject) => {
+      wake = resolve;
+      if (ended) end();
+      else source.next().then(resolve, reject);
+    });
 }
 
 /** Pieces of a drop: `next()` resolves to bytes, or to undefined after the last. */
@@ -62,12 +79,21 @@ function sourceOf(drop) {
   throw invalid("drop", "expected a ReadableStream, a Blob or a Uint8Array");
 }
 
-function piecesOfBytes(bytes) {
+/** Bytes in pieces that the module can take at once; one without bytes if there are none. */
+function* piecesOf(bytes) {
   let at = 0;
-  const next = async () => {
-    if (at >= bytes.length) return undefined;
+  do {
+    yield bytes.subarray(at, at + PIECE);
     at += PIECE;
-    return bytes.subarray(at - PIECE, at);
+  } while (at < bytes.length);
+}
+
+function piecesOfBytes(bytes) {
+  let rest = bytes;
+  const next = async () => {
+    const all = rest;
+    rest = undefined;
+    return all;
   };
   return { next, cancel() {} };
 }

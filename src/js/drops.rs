@@ -63,7 +63,14 @@ impl RawExport {
 pub struct RawImport {
     import: Rc<RefCell<Option<DropImport>>>,
     progress: Rc<Cell<ImportProgress>>,
-    cancelled: Rc<Notify>,
+    cancelled: Rc<Cancelled>,
+}
+
+/// Whether it was given up, and a wake-up for who waits meanwhile.
+#[derive(Default)]
+struct Cancelled {
+    said: Cell<bool>,
+    waker: Notify,
 }
 
 impl RawImport {
@@ -82,7 +89,10 @@ impl RawImport {
             let mut import = taken.ok_or(Error::Aborted)?;
             tokio::select! {
                 pushed = import.push(bytes) => pushed?,
-                () = cancelled.notified() => return Err(Error::Aborted),
+                () = cancelled.waker.notified() => {}
+            }
+            if cancelled.said.get() {
+                return Err(Error::Aborted);
             }
             progress.set(import.progress());
             slot.replace(Some(import));
@@ -97,8 +107,19 @@ impl RawImport {
             let import = taken.ok_or(Error::Aborted)?;
             tokio::select! {
                 done = import.finish() => Ok(done?.to_js()),
-                () = cancelled.notified() => Err(Error::Aborted),
+                () = cancelled.waker.notified() => Err(Error::Aborted),
             }
+        })
+    }
+
+    /// Resolves when no more is taken: at the end, or because something is wrong, which the next `push` says.
+    pub fn ended(&self) -> Promise {
+        let ended = self.import.borrow().as_ref().map(DropImport::ended);
+        promise(async move {
+            if let Some(ended) = ended {
+                ended.await;
+            }
+            Ok(JsValue::UNDEFINED)
         })
     }
 
@@ -110,8 +131,8 @@ impl RawImport {
     /// Gives the rest up.
     pub fn cancel(&self) {
         self.import.take();
-        // Kept for who waits or will.
-        self.cancelled.notify_one();
+        self.cancelled.said.set(true);
+        self.cancelled.waker.notify_one();
     }
 }
 

@@ -82,23 +82,31 @@ test("what is no drop, or a damaged one, is refused; what cannot be read or is g
     locked.getReader();
     const aborted = new AbortController();
     const late = { signal: aborted.signal, onProgress: () => aborted.abort() };
+    const soon = new AbortController();
+    // The first bytes are asked for at the start, more once they were taken.
+    const standing = new ReadableStream({ start: (controller) => controller.enqueue(bytes.slice(0, -9)), pull: () => setTimeout(() => soon.abort()) });
     const other = await harness.fresh();
     const wrong = {
       "no drop": ["a drop"], "nothing": [undefined], "no stream of bytes": [new ReadableStream({ start: (controller) => controller.enqueue("text") })],
       "a locked stream": [locked], "a wrong option": [bytes, { area: {} }], "no callback": [bytes, { onProgress: 5 }],
       "other bytes": [new Uint8Array([200, 1, 2])], "no bytes": [new Uint8Array()], "cut short": [bytes.subarray(0, -1)], "a changed payload": [changed(-9)],
-      "a stream that fails": [failing()], "aborted before": [bytes, { signal: AbortSignal.abort() }], "aborted meanwhile": [bytes, late],
+      "a stream that stands still": [standing, { signal: soon.signal }], "a stream that fails": [failing()], "aborted before": [bytes, { signal: AbortSignal.abort() }], "aborted meanwhile": [bytes, late],
     };
     const seen = {};
     for (const [name, [drop, options]] of Object.entries(wrong)) seen[name] = await harness.failure(other.importDrop(drop, options));
     const exporting = { "no space": ["x"], "no area": [namespace, { path: "x" }], "no options": [namespace, {}, { signal: aborted.signal }] };
     for (const [name, words] of Object.entries(exporting)) seen[`export: ${name}`] = await harness.failure(collect(node.exportDrop(...words)));
+    // Nothing is in the way of a good one, at once.
     const result = await other.importDrop(bytes);
     const same = JSON.stringify(await contents(other)) === JSON.stringify(await contents(node));
+    let cancelled;
+    const endless = new ReadableStream({ start: (controller) => controller.enqueue(bytes.slice(0, -9)), cancel: () => (cancelled = true) });
+    const ending = harness.failure(node.importDrop(endless));
     await node.shutdown();
+    seen["at the end"] = await ending;
     seen["after the end"] = await harness.failure(node.importDrop(bytes));
     seen["export: after the end"] = await harness.failure(collect(node.exportDrop(namespace)));
-    return { seen, result, same };
+    return { seen, result, same, cancelled };
   });
   const codes = Object.fromEntries(Object.entries(seen.seen).map(([name, { code, argument }]) => [name, [code, argument]]));
   const invalid = (argument) => ["invalidArgument", argument];
@@ -107,9 +115,9 @@ test("what is no drop, or a damaged one, is refused; what cannot be read or is g
   assert.deepEqual(codes, {
     "no drop": invalid("drop"), "nothing": invalid("drop"), "no stream of bytes": invalid("drop"), "a locked stream": invalid("drop"),
     "a wrong option": invalid("options"), "no callback": invalid("onProgress"), "other bytes": bad, "no bytes": bad, "cut short": bad, "a changed payload": bad,
-    "a stream that fails": ["payloadUnreadable", "drop"], "aborted before": aborted, "aborted meanwhile": aborted,
+    "a stream that stands still": aborted, "a stream that fails": ["payloadUnreadable", "drop"], "aborted before": aborted, "aborted meanwhile": aborted,
     "export: no space": invalid("namespace"), "export: no area": invalid("path"), "export: no options": invalid("options"),
-    "after the end": over, "export: after the end": over,
+    "at the end": over, "after the end": over, "export: after the end": over,
   });
-  assert.ok(seen.same && seen.result.inserted + seen.result.skipped === 3, JSON.stringify(seen.result));
+  assert.ok(seen.same && seen.cancelled && seen.result.inserted + seen.result.skipped === 3, JSON.stringify(seen.result));
 });
