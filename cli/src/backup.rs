@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use osier::{
     Node, NodeOptions,
-    node::{Area, DropProgress, ImportProgress, Lock, NamespaceId, StorageOptions},
+    node::{Area, DropExport, DropProgress, EntriesOptions, ImportProgress, Lock, NamespaceId, StorageOptions},
 };
 
 use crate::{
@@ -25,7 +25,7 @@ pub(crate) struct Export {
     /// Directory with the data, as given to `osier peer --data`.
     #[arg(long, value_name = "DIR")]
     data: String,
-    /// Which space, in hex; needed where the directory holds several.
+    /// Which space, in hex; needed unless the directory has the rights to one and no more. A space that was only imported is named here.
     #[arg(long, value_name = "SPACE")]
     space: Option<String>,
     /// Only entries below this path.
@@ -68,34 +68,42 @@ pub(crate) async fn export(options: Export) -> Outcome {
 }
 
 async fn export_to(node: &Node, space: Option<&str>, area: Area, file: &Path) -> Outcome<DropProgress> {
-    let namespace = chosen(node, space).await?;
-    let mut export = node.export_drop(namespace, area);
-    let mut output = output(file)?;
-    while let Some(piece) = export.next().await {
-        let written = match piece {
-            Ok(bytes) => output.write_all(&bytes).map_err(Failure::from),
-            Err(error) => Err(error.into()),
-        };
-        if written.is_err() && !is_stream(file) {
-            // A part of a drop is of no use, and must not be taken for all of it.
-            let _ = std::fs::remove_file(file);
-        }
-        written?;
+    let mut export = node.export_drop(chosen(node, space).await?, area);
+    if is_stream(file) {
+        let mut output = std::io::stdout();
+        copy(&mut export, &mut output).await?;
+        output.flush()?;
+        return Ok(export.progress());
     }
-    output.flush()?;
+    let mut output = File::create_new(file).map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+    let copied = copy(&mut export, &mut output).await;
+    if let Err(failure) = copied.and_then(|()| Ok(output.sync_all()?)) {
+        // A part of a drop is of no use, and must not be taken for all of it.
+        let _ = std::fs::remove_file(file);
+        return Err(failure);
+    }
     Ok(export.progress())
+}
+
+async fn copy(export: &mut DropExport, output: &mut impl Write) -> Outcome {
+    while let Some(piece) = export.next().await {
+        output.write_all(&piece?)?;
+    }
+    Ok(())
 }
 
 /// The space that is meant.
 async fn chosen(node: &Node, space: Option<&str>) -> Outcome<NamespaceId> {
     let mut known: Vec<NamespaceId> = node.namespaces().await?.into_iter().map(|known| known.id).collect();
     if let Some(space) = space {
-        let found = known.into_iter().find(|id| text::hex(id.as_bytes()) == space);
-        return found.ok_or_else(|| Failure::new(format!("--space: {space} is not here")));
+        let id = text::space_from_text(space)?;
+        let held =
+            known.contains(&id) || node.entries(id.clone(), Area::full(), EntriesOptions::default()).next().await.transpose()?.is_some();
+        return if held { Ok(id) } else { Err(Failure::new(format!("--space: {space} is not here"))) };
     }
     match (known.pop(), known.as_slice()) {
         (Some(only), []) => Ok(only),
-        (None, _) => Err(Failure::new("there is no space here")),
+        (None, _) => Err(Failure::new("there are rights to no space here: name one with --space")),
         (Some(last), others) => {
             let names: Vec<String> = others.iter().chain([&last]).map(|id| text::hex(id.as_bytes())).collect();
             Err(Failure::new(format!("--space: there are several: {}", names.join(", "))))
@@ -105,14 +113,6 @@ async fn chosen(node: &Node, space: Option<&str>) -> Outcome<NamespaceId> {
 
 fn is_stream(file: &Path) -> bool {
     file == Path::new("-")
-}
-
-fn output(file: &Path) -> Outcome<Box<dyn Write>> {
-    if is_stream(file) {
-        return Ok(Box::new(std::io::stdout()));
-    }
-    let created = File::create_new(file).map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
-    Ok(Box::new(created))
 }
 
 /// Reads a drop.

@@ -2,6 +2,7 @@
 //! `osier export` and `osier import`: what goes out comes back.
 
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -58,6 +59,10 @@ async fn space(node: &Node, names: &[&str]) -> NamespaceId {
     namespace
 }
 
+fn hex(namespace: &NamespaceId) -> String {
+    namespace.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 async fn contents(place: String, namespace: &NamespaceId) -> Vec<(String, Vec<u8>)> {
     let node = open(place).await;
     let (mut entries, mut found) = (node.entries(namespace.clone(), Area::full(), EntriesOptions::default()), Vec::new());
@@ -91,6 +96,11 @@ async fn durable_a_backup_comes_back() {
     let read = osier(&["import", "--data", &folder.at("other"), &file], None);
     assert!(said(&read).starts_with("3 entries are new, 0 were skipped, "), "{read:?}");
     assert_eq!(contents(folder.at("other"), &namespace).await, before);
+    // It can be exported again, though there are no rights to it.
+    let unnamed = osier(&["export", "--data", &folder.at("other"), "-"], None);
+    assert!(!unnamed.status.success() && said(&unnamed).contains("--space"), "{unnamed:?}");
+    let onward = osier(&["export", "--data", &folder.at("other"), "--space", &hex(&namespace), "-"], None);
+    assert!(onward.stdout == piped.stdout);
     let again = osier(&["import", "--data", &folder.at("other"), "-"], Some(Path::new(&file)));
     assert!(again.status.success() && said(&again).starts_with("0 entries are new, 3 were skipped, "), "{again:?}");
 }
@@ -110,10 +120,12 @@ async fn durable_a_backup_that_fails_says_so_and_leaves_nothing_that_looks_like_
     node.shutdown().await;
     let several = osier(&["export", "--data", &folder.at("data"), &file], None);
     assert!(!several.status.success() && said(&several).contains("several"), "{several:?}");
+    for (name, why) in [("00".repeat(32), "is not here"), ("5".to_owned(), "64 hexadecimal digits")] {
+        let wrong = osier(&["export", "--data", &folder.at("data"), "--space", &name, &file], None);
+        assert!(!wrong.status.success() && said(&wrong).contains(why), "{wrong:?}");
+    }
     assert!(!Path::new(&file).exists());
-
-    let name: String = first.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let words = ["export", "--data", &folder.at("data"), "--space", &name, &file];
+    let words = ["export", "--data", &folder.at("data"), "--space", &hex(&first), &file];
     assert!(osier(&words, None).status.success());
     let there = osier(&words, None);
     assert!(!there.status.success() && said(&there).contains("exists"), "{there:?}");
@@ -123,4 +135,42 @@ async fn durable_a_backup_that_fails_says_so_and_leaves_nothing_that_looks_like_
     std::fs::write(&file, bytes).unwrap();
     let cut = osier(&["import", "--data", &folder.at("other"), &file], None);
     assert!(!cut.status.success() && said(&cut).contains("cut short"), "{cut:?}");
+}
+
+/// Bytes of a payload that nobody has verified yet may be on the disk when the process is killed. They are nothing to whoever opens it next.
+#[tokio::test]
+async fn durable_an_import_that_is_killed_leaves_nothing_unproven() {
+    let folder = Folder::new("killed-import");
+    let node = open(folder.at("data")).await;
+    let namespace = space(&node, &["a", "some/larger/file"]).await;
+    node.shutdown().await;
+    let before = contents(folder.at("data"), &namespace).await;
+    let drop = osier(&["export", "--data", &folder.at("data"), "-"], None).stdout;
+
+    let other = folder.at("other");
+    let mut program =
+        Command::new(env!("CARGO_BIN_EXE_osier")).args(["import", "--data", &other, "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    // What the program has taken in when this has been written is almost all of its 5 MB, but for some pieces of 256 KiB on their way.
+    program.stdin.as_mut().unwrap().write_all(&drop[..drop.len() - 10]).unwrap();
+    program.kill().unwrap();
+    program.wait().unwrap();
+    let written: u64 = std::fs::read_dir(&other).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    assert!(written > 2_000_000, "the kill came before anything was staged: {written}");
+
+    let node = open(other.clone()).await;
+    let held = node.storage().await.unwrap();
+    assert_eq!((held.entries, held.payload_bytes), (2, 300_000));
+    let mut entries = node.entries(namespace.clone(), Area::full(), EntriesOptions::default());
+    while let Some(entry) = entries.next().await {
+        let entry = entry.unwrap();
+        let expected = if entry.payload_length == 300_000 { 300_000 } else { 0 };
+        assert_eq!((entry.available, node.payload(entry.key(), 0, None).await.is_ok()), (expected, expected > 0));
+    }
+    node.shutdown().await;
+
+    let file = folder.at("backup.drop");
+    std::fs::write(&file, drop).unwrap();
+    let read = osier(&["import", "--data", &other, &file], None);
+    assert!(said(&read).starts_with("0 entries are new, 2 were skipped, "), "{read:?}");
+    assert_eq!(contents(other, &namespace).await, before);
 }
