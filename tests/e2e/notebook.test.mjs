@@ -70,7 +70,9 @@ async function write(page, path, text) {
 const entry = (page, path) => page.getByRole("navigation", { name: "Entries" }).getByRole("button", { name: path });
 const preview = (page) => page.getByRole("complementary", { name: "Who wrote what" });
 
-test("a notebook is saved to a file, and restored from it", () =>
+const restore = (page, buffer) => page.getByLabel("Restore a backup").setInputFiles({ name: "a.drop", mimeType: "application/octet-stream", buffer });
+
+test("a notebook is saved to a file, and restored from it with a link when nobody is there any more", () =>
   withPeople(async (arrive) => {
     const ada = await arrive();
     await create(ada, "Ada");
@@ -80,17 +82,27 @@ test("a notebook is saved to a file, and restored from it", () =>
     const file = await readFile(await download.path());
     await ada.getByText(/^Saved \d+ entries/).waitFor();
 
-    await ada.evaluate(() => notebook.node.forget(notebook.namespace));
-    await entry(ada, "notes/today").waitFor({ state: "detached" });
-    await ada.getByLabel("Restore a backup").setInputFiles({ name: "a.drop", mimeType: "application/octet-stream", buffer: file });
-    await ada.getByText(/^Restored \d+ entries/).waitFor();
-    await entry(ada, "notes/today").click();
-    await ada.waitForFunction(() => document.getElementById("text").value === "Do not lose me.");
+    const kept = await link(ada, "write");
+    await ada.close();
+
+    const later = await arrive(kept);
+    await later.locator("#join").getByRole("button", { name: "Join" }).click();
+    await restore(later, file);
+    await later.getByText(/^Restored \d+ entries; 0 were here already/).waitFor();
+    await entry(later, "notes/today").click();
+    await preview(later).getByText("Ada", { exact: true }).waitFor();
+    await later.waitForFunction(() => document.getElementById("text").value === "Do not lose me.");
+    await write(later, "notes/later", "Here again.");
 
     const damaged = Buffer.from(file);
     damaged[damaged.length - 20] ^= 1;
-    await ada.getByLabel("Restore a backup").setInputFiles({ name: "b.drop", mimeType: "application/octet-stream", buffer: damaged });
-    await ada.getByRole("alert").getByText("not a good drop").waitFor();
+    await restore(later, damaged);
+    await later.getByRole("alert").getByText("not a good drop").waitFor();
+
+    const other = await arrive();
+    await create(other, "Grace");
+    await restore(other, file);
+    await other.getByRole("alert").getByText("a backup of another notebook").waitFor();
   }));
 
 test("two people share a notebook, and see who wrote what while it is written", () =>

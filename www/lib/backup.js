@@ -47,7 +47,17 @@ export class Backup {
 
   async #restore(file) {
     const show = ({ inserted, skipped, bytes }) => ($("backup").textContent = `${inserted + skipped} entries, ${bytesText(bytes)}`);
+    const before = await this.#entries();
     const { inserted, skipped } = await this.#node.importDrop(file, { onProgress: show });
+    const arrived = [...(await this.#entries())].some((entry) => !before.has(entry));
     $("backup").textContent = `Restored ${inserted} entries; ${skipped} were here already.`;
+    if (inserted > 0 && !arrived) toast("This is a backup of another notebook: open a link to that one first.", true);
+  }
+
+  /** What the notebook holds: a backup brings entries of whatever space it was made of. */
+  async #entries() {
+    const held = new Set();
+    for await (const { user, path, timestamp, digest } of this.#node.entries(this.#namespace)) held.add([user, path.join("/"), timestamp, digest].join());
+    return held;
   }
 }
