@@ -37,8 +37,10 @@ export class Backup {
         $("backup").textContent = `${progress.entries} entries, ${bytesText(progress.bytes)}`;
       },
     });
-    // The browser collects it where it keeps its downloads, not in the page.
-    const url = URL.createObjectURL(await new Response(drop).blob());
+    // Each piece goes to where the browser keeps Blobs, out of the page. A Response would do that, too, and hide why the drop fails.
+    const [reader, pieces] = [drop.getReader(), []];
+    for (let next = await reader.read(); !next.done; next = await reader.read()) pieces.push(new Blob([next.value]));
+    const url = URL.createObjectURL(new Blob(pieces));
     h("a", { href: url, download: `notebook-${new Date().toISOString().slice(0, 10)}.drop` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
     $("backup").textContent = `Saved ${made.entries} entries, ${bytesText(made.bytes)}.`;
@@ -48,7 +50,9 @@ export class Backup {
   async #restore(file) {
     const show = ({ inserted, skipped, bytes }) => ($("backup").textContent = `${inserted + skipped} entries, ${bytesText(bytes)}`);
     const before = await this.#entries();
-    const { inserted, skipped } = await this.#node.importDrop(file, { onProgress: show });
+    const { inserted, skipped } = await this.#node.importDrop(file, { onProgress: show }).catch((error) => {
+      throw new Error(`${file.name}: ${error.message}`);
+    });
     const arrived = [...(await this.#entries())].some((entry) => !before.has(entry));
     $("backup").textContent = `Restored ${inserted} entries; ${skipped} were here already.`;
     if (inserted > 0 && !arrived) toast("This is a backup of another notebook: open a link to that one first.", true);
