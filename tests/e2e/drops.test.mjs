@@ -23,7 +23,12 @@ const prepare = () =>
       }
       return seen;
     };
-    const collect = async (stream) => new Uint8Array(await new Response(stream).arrayBuffer());
+    // Not by a Response: it hides why a stream fails.
+    const collect = async (stream) => {
+      const [reader, pieces] = [stream.getReader(), []];
+      for (let next = await reader.read(); !next.done; next = await reader.read()) pieces.push(next.value);
+      return new Uint8Array(await new Blob(pieces).arrayBuffer());
+    };
     globalThis.drops = { node, namespace, user, contents, collect };
   });
 
