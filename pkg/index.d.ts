@@ -63,8 +63,8 @@ export interface OpenOptions {
   /** Relay URLs (`https://…`, or `http://127.0.0.1:PORT` for development). Without a relay no peer can be reached. */
   relays?: string[];
   /**
-   * Where data is kept: in memory, as long as the node lives (the default), or in IndexedDB under this name. Where there is no IndexedDB, as in
-   * some private windows, `open` rejects with `storageUnavailable` then.
+   * Where data is kept: in IndexedDB under this name (default `{ indexedDb: "osier" }`), or in memory, as long as the node lives. Where there
+   * is no IndexedDB, as in some private windows, `open` rejects with `storageUnavailable`; memory has to be asked for.
    */
   storage?: "memory" | { indexedDb: string };
   /**
@@ -403,6 +403,7 @@ export type ErrorCode =
   | "alreadyOpen"
   | "storage"
   | "wasmLoadFailed"
+  /** The WebAssembly module trapped, which is a defect: nothing of it answers until the page is reloaded. */
   | "fatal"
   | "internal";
 

@@ -27,9 +27,7 @@ export class WillowError extends Error {
   static from(thrown) {
     if (thrown instanceof WillowError) return thrown;
     if (CODES.has(thrown?.code)) return new WillowError(thrown.code, String(thrown.message), thrown);
-    if (typeof WebAssembly === "object" && thrown instanceof WebAssembly.RuntimeError) {
-      return new WillowError("fatal", `the WebAssembly module trapped (${thrown.message}); open a new node`);
-    }
+    if (typeof WebAssembly === "object" && thrown instanceof WebAssembly.RuntimeError) return trap(thrown.message);
     return new WillowError("internal", thrown instanceof Error ? thrown.message : String(thrown));
   }
 }
@@ -39,10 +37,36 @@ export function invalid(argument, message) {
   return new WillowError("invalidArgument", `${argument}: ${message}`, { argument });
 }
 
+/** What every call is told once the module has trapped: it does not answer any more. */
+let fatal;
+/** How to reject the calls that wait for the module. */
+const waiting = new Set();
+
+/** The module has trapped: whoever waits for it, and whoever calls it from now on, is told so. */
+export function trapped(message) {
+  fatal ??= trap(message);
+  for (const reject of waiting) reject(fatal);
+  waiting.clear();
+}
+
+function trap(message) {
+  return new WillowError("fatal", `the WebAssembly module trapped (${message}); reload the page`);
+}
+
+/** `promise`, a promise of the module, or `fatal` if the module traps before it settles. */
+export function answered(promise) {
+  return new Promise((resolve, reject) => {
+    if (fatal !== undefined) return reject(fatal);
+    waiting.add(reject);
+    Promise.resolve(promise).then(resolve, reject).finally(() => waiting.delete(reject));
+  });
+}
+
 /** Awaits what `run` returns; whatever goes wrong in it comes out as a WillowError. */
 export async function guarded(run) {
+  if (fatal !== undefined) throw fatal;
   try {
-    return await run();
+    return await answered(run());
   } catch (thrown) {
     throw WillowError.from(thrown);
   }

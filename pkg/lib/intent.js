@@ -1,4 +1,4 @@
-import { WillowError, guarded } from "./error.js";
+import { WillowError, answered, guarded } from "./error.js";
 import { sessionEvents } from "./iterate.js";
 
 /** A wish to sync with a peer. It ends by completion, `close()`, its signal, or the node's shutdown; never by garbage collection. */
@@ -11,7 +11,7 @@ export class Intent {
   constructor(raw, signal) {
     this.#raw = raw;
     this.#peer = raw.peer;
-    this.#completed = raw.completed().catch((thrown) => {
+    this.#completed = answered(raw.completed()).catch((thrown) => {
       throw WillowError.from(thrown);
     });
     this.#completed.catch(() => {}); // a caller who does not look at `completed` gets no unhandled rejection

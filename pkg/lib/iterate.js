@@ -1,4 +1,4 @@
-import { WillowError } from "./error.js";
+import { WillowError, answered } from "./error.js";
 
 /**
  * An async iterator over a stream of the node: an object with `next(): Promise<item | undefined>` and `close()`. `open` makes the
@@ -38,7 +38,7 @@ export class Iteration {
 
   async #take() {
     try {
-      const item = this.#ended ? undefined : await this.#stream.next();
+      const item = this.#ended ? undefined : await answered(this.#stream.next());
       if (item !== undefined && !this.#ended) return { done: false, value: item };
     } catch (thrown) {
       this.#finish();

@@ -1,5 +1,5 @@
-import init from "../generated/osier.js";
-import { WillowError, invalid } from "./error.js";
+import init, { onPanic } from "../generated/osier.js";
+import { WillowError, invalid, trapped } from "./error.js";
 
 let loading;
 
@@ -26,6 +26,7 @@ async function instantiate(source) {
   const from = source ?? new URL("../generated/osier_bg.wasm", import.meta.url);
   try {
     await init({ module_or_path: from });
+    onPanic(trapped);
   } catch (thrown) {
     const why = thrown instanceof Error ? thrown.message : String(thrown);
     throw new WillowError("wasmLoadFailed", `wasm: the WebAssembly module could not be loaded (${why})`, { argument: "wasm" });

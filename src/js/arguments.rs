@@ -16,6 +16,9 @@ use willow25::prelude::{TimeRange, Timestamp};
 /// The largest integer that a JavaScript number holds exactly.
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
+/// The database of a node whose caller names none: that of the package.
+const DEFAULT_DATABASE: &str = "osier";
+
 /// An object of options, of which only known names may be set.
 pub(super) struct Fields<'a> {
     object: &'a JsValue,
@@ -236,7 +239,7 @@ pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
     let lock = fields.with("lock", lock)?.unwrap_or_default();
     let place = match fields.raw("storage")? {
         Some(storage) => database(&storage)?,
-        None => None,
+        None => Some(DEFAULT_DATABASE.to_owned()),
     };
     let mut options = NodeOptions {
         relays: fields.get("relays")?.unwrap_or_default(),

@@ -22,9 +22,9 @@ pub use intent::{RawIncoming, RawIntent};
 pub use node::RawNode;
 pub use writer::RawWriter;
 
-use std::future::Future;
+use std::{cell::RefCell, future::Future};
 
-use js_sys::Promise;
+use js_sys::{Function, Promise};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::node::Error;
@@ -34,8 +34,32 @@ fn promise<T: Into<JsValue>>(work: impl Future<Output = Result<T, Error>> + 'sta
     wasm_bindgen_futures::future_to_promise(async move { work.await.map(Into::into).map_err(|error| error::to_js(&error)) })
 }
 
+thread_local! {
+    /// Who hears of a panic.
+    static PANICKED: RefCell<Option<Function>> = const { RefCell::new(None) };
+}
+
 /// Runs once when the module is loaded: a panic, which ends the module, says where on the console.
 #[wasm_bindgen(start)]
 fn start() {
-    std::panic::set_hook(Box::new(|info| web_sys::console::error_1(&info.to_string().into())));
+    std::panic::set_hook(Box::new(|info| {
+        let message = JsValue::from(info.to_string());
+        web_sys::console::error_1(&message);
+        tell_panicked(&message);
+    }));
+}
+
+/// Has a function called with the message of a panic, after which nothing of this module answers any more.
+#[wasm_bindgen(js_name = onPanic)]
+pub fn on_panic(told: Function) {
+    PANICKED.with_borrow_mut(|panicked| *panicked = Some(told));
+}
+
+/// Not with what a panicking function may still have borrowed: it is taken out.
+fn tell_panicked(message: &JsValue) {
+    let told = PANICKED.with(|panicked| panicked.try_borrow_mut().ok()?.take());
+    if let Some(told) = told {
+        // There is nobody else to tell.
+        let _ = told.call1(&JsValue::UNDEFINED, message);
+    }
 }

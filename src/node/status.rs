@@ -140,14 +140,17 @@ pub(super) async fn storage(node: &Inner) -> Result<StorageInfo, Error> {
     let usage = node.storage.usage().await?;
     let estimate = platform::storage_estimate().await;
     let durable = node.storage.backend().is_durable();
+    let persisted = durable && platform::persisted().await;
+    // Last, and in a statement of its own: whoever changes the state must not find it borrowed.
+    let state = node.storage.state().borrow().clone();
     Ok(StorageInfo {
         durable,
-        state: node.storage.state().borrow().clone(),
+        state,
         entries: usage.entries,
         payload_bytes: usage.payload_bytes,
         usage: estimate.map(|estimate| estimate.usage),
         quota: estimate.map(|estimate| estimate.quota),
-        persisted: durable && platform::persisted().await,
+        persisted,
     })
 }
 

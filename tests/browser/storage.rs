@@ -253,7 +253,7 @@ async fn who_no_longer_waits_for_durable_storage_does_not_get_it() {
     // Nor does the one who gives up when the browser has said yes, and he has not heard of it.
     for lock in [Lock::Fail, Lock::Steal, Lock::default()] {
         let mut opening = Box::pin(Durable::open(&name, lock));
-        std::future::poll_fn(|context| Poll::Ready(assert!(opening.as_mut().poll(context).is_pending()))).await;
+        assert!(std::future::poll_fn(|context| Poll::Ready(opening.as_mut().poll(context).is_pending())).await);
         while locks(&name).await != (1, 0) {}
         drop(opening);
         let next = Durable::open(&name, Lock::default()).await.unwrap();

@@ -198,7 +198,7 @@ async fn durable_storage_that_is_closed_while_it_is_opened_again_stays_closed() 
     close_behind(&durable).await;
     let mut usage = Box::pin(durable.usage());
     // Its connection is found to be closed, and a new one is on its way.
-    std::future::poll_fn(|context| Poll::Ready(assert!(usage.as_mut().poll(context).is_pending()))).await;
+    assert!(std::future::poll_fn(|context| Poll::Ready(usage.as_mut().poll(context).is_pending())).await);
     durable.close().await.unwrap();
     assert_eq!(usage.await, Err(StorageError::Closed));
     Durable::delete(&name).await.unwrap();

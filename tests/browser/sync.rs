@@ -62,10 +62,10 @@ async fn live_edits_reach_the_other_side_both_ways() {
     }
     let answered = write(&betty, &space, &joined.user, &["to alfie"], b"y").await;
     loop {
-        if let StoreEvent::Inserted { entry, .. } = at_alfie.next().await.unwrap() {
-            if entry.id == answered.id {
-                break;
-            }
+        if let StoreEvent::Inserted { entry, .. } = at_alfie.next().await.unwrap()
+            && entry.id == answered.id
+        {
+            break;
         }
     }
     intent.close().await;

@@ -64,6 +64,24 @@ test("durable: a page that is reloaded has the same node, with all that was ackn
     assert.deepEqual(rest, { isKnown: true, persisted: "boolean", asked: "boolean", pruned: 1, users: [before.place.user] });
   }));
 
+test("durable: whoever looks at the storage does not disturb whoever writes", () =>
+  withPages(async (newPage) => {
+    const page = await newPage();
+    await open(page);
+    const entries = await within(60_000, "all of them are answered", page.evaluate(async () => {
+      harness.user = await harness.node.createUser();
+      harness.namespace = await harness.node.createNamespace({ kind: "owned", owner: harness.user });
+      const looks = [];
+      for (let index = 0; index < 100; index += 1) {
+        looks.push(harness.node.storage());
+        await harness.edit([String(index)], "hello");
+      }
+      await Promise.all(looks);
+      return (await harness.node.storage()).entries;
+    }));
+    assert.equal(entries, 100);
+  }));
+
 test("durable: a subscription goes on after a reload where it was, and is told when it cannot", () =>
   withPages(async (newPage) => {
     const page = await newPage();
@@ -147,7 +165,7 @@ test("durable: without IndexedDB a node opens in memory only if it is told to", 
     const page = await newPage();
     await page.evaluate(() => Object.defineProperty(globalThis, "indexedDB", { value: undefined }));
     const seen = await page.evaluate(async () => {
-      const refused = await harness.failure(osier.WillowNode.open({ storage: { indexedDb: "test" } }));
+      const refused = await harness.failure(osier.WillowNode.open({}));
       const node = await osier.WillowNode.open({ storage: "memory" });
       const { durable } = await node.storage();
       await node.shutdown();

@@ -70,6 +70,33 @@ async function write(page, path, text) {
 const entry = (page, path) => page.getByRole("navigation", { name: "Entries" }).getByRole("button", { name: path });
 const preview = (page) => page.getByRole("complementary", { name: "Who wrote what" });
 
+test("durable: a notebook outlives its page, and is taken over by another tab only if its reader says so", () =>
+  withPeople(async (arrive) => {
+    const ada = await arrive();
+    await create(ada, "Ada");
+    await write(ada, "notes/today", "It lasts.");
+    await ada.locator("#storage").getByText("in this browser", { exact: false }).waitFor();
+    await ada.reload();
+    await entry(ada, "notes/today").click();
+    await ada.waitForFunction(() => document.getElementById("text").value === "It lasts.");
+    await ada.getByText("online", { exact: true }).waitFor();
+    await ada.getByText("Ada", { exact: true }).first().waitFor();
+
+    const second = await ada.context().newPage();
+    await second.goto(ada.url());
+    await second.getByText("open in another tab", { exact: false }).waitFor();
+    await second.getByRole("button", { name: "Go on here" }).click();
+    await entry(second, "notes/today").waitFor();
+    await ada.getByText("the storage was lost", { exact: true }).waitFor();
+    await write(second, "notes/later", "Here now.");
+    await second.close();
+
+    await ada.reload();
+    await entry(ada, "notes/later").waitFor();
+    await ada.getByRole("button", { name: "Leave this notebook" }).click();
+    await ada.getByRole("button", { name: "Create a notebook" }).waitFor();
+  }));
+
 const restore = (page, buffer) => page.getByLabel("Restore a backup").setInputFiles({ name: "a.drop", mimeType: "application/octet-stream", buffer });
 
 test("a notebook is saved to a file, and restored from it with a link when nobody is there any more", () =>

@@ -11,6 +11,16 @@ export function h(name, properties = {}, ...children) {
 
 export const $ = (id) => document.getElementById(id);
 
+/** Asks, and resolves to whether the answer was yes. */
+export function ask(text, yes) {
+  const dialog = $("choice");
+  $("choice-text").textContent = text;
+  $("choice-yes").textContent = yes;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+}
+
 /** A short message in the corner; it goes away by itself. */
 export function toast(text, bad = false) {
   const note = h("div", { className: bad ? "toast bad" : "toast" }, text);

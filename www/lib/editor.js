@@ -34,6 +34,7 @@ export class Editor {
   /** Shows a page, or an empty note. What was typed before is saved first. */
   async show(text) {
     await this.#flush();
+    await this.#flush(); // what was typed meanwhile
     this.#page = text;
     this.#dirty = false;
     $("saved").textContent = "";

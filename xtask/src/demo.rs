@@ -31,7 +31,7 @@ fn interactive(port: Option<u16>) -> Outcome {
     let link = format!("{}#relay={}", server.url(), encode_component(relay.url()));
     println!("\nrelay: {}", relay.url());
     println!("Open each link in a browser, or in two profiles of one:\n  {link}\n  {link}");
-    println!("Make a notebook on one page, copy its link, and open that on the other. Ctrl-C ends this.");
+    println!("Make a notebook on one page, copy its link, and open that on the other. Each browser keeps its own; Ctrl-C ends this.");
     relay.wait()
 }
 

@@ -154,8 +154,8 @@ pub trait Backend {
     /// without such an entry. `len` may be anything; memory is taken for bytes that are there only.
     async fn read_payload(&self, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, StorageError>;
 
-    /// The next records of the history after a key, in the order of their keys: all of them, or the first so many, at least one if there
-    /// is one. Batches may be committed between the parts.
+    /// The next records of the history after a key, in the order of their keys: at least one if there is one, at most some hundreds.
+    /// Batches may be committed between the parts.
     async fn history(&self, after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError>;
 
     /// How much is stored.

@@ -71,7 +71,7 @@ impl Durable {
         let clock = Clock::start();
         loop {
             let medium = medium();
-            let opened = blocking(move || Writer::open(medium)).await?;
+            let opened = blocking(move || Writer::open(medium)).await.map_err(StorageError::from)?;
             let rest = patience.saturating_sub(Duration::from_micros(clock.now().0));
             match opened {
                 Err(OpenError::AlreadyOpen) if rest > Duration::ZERO => sleep(POLL.min(rest)).await,
@@ -89,7 +89,7 @@ impl Durable {
     /// # Errors
     /// As [`Backend::commit`].
     pub async fn compact(&self) -> Result<bool, StorageError> {
-        self.write(Writer::compact).await
+        self.write(Writer::compact).await?
     }
 
     /// Resolves with the reason once the storage was taken away. Natively nobody can do that, and a disk that fails shows where it is used.
@@ -101,10 +101,10 @@ impl Durable {
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Writer, &RwLock<Access>) -> Result<T, StorageError> + Send + 'static,
-    ) -> Result<T, StorageError> {
+    ) -> Result<Result<T, StorageError>, Interrupted> {
         let mut writer = self.writer.clone().lock_owned().await;
         let access = self.access.clone();
-        blocking(move || writer.run(&access, work)).await?
+        blocking(move || writer.run(&access, work)).await
     }
 
     /// Reads on a thread for blocking, beside whoever writes; and once more, behind them, from a database that was opened again.
@@ -116,26 +116,44 @@ impl Durable {
         match blocking(move || access.blocking_read().database().and_then(first)).await? {
             Ok(result) => Ok(result),
             Err(Failed::Refused(error)) => Err(error),
-            Err(Failed::Broken(_)) => self.write(move |writer, access| writer.read(access, |database, _| read(database))).await,
+            Err(Failed::Broken(_)) => self.write(move |writer, access| writer.read(access, |database, _| read(database))).await?,
         }
     }
 }
 
 /// Runs what blocks on a thread for that. It runs to its end, whether or not someone waits.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StorageError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        // redb panics at some kinds of damage.
-        if error.is_panic() { StorageError::Corrupt("the database could not be understood".to_owned()) } else { StorageError::Closed }
-    })
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Interrupted> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| if error.is_panic() { Interrupted::Panicked } else { Interrupted::NotRun })
+}
+
+/// Why a call did not come to its end.
+#[derive(Debug, thiserror::Error)]
+enum Interrupted {
+    /// redb panics at some kinds of damage.
+    #[error("the database could not be understood")]
+    Panicked,
+    /// The program is ending.
+    #[error("the program is ending")]
+    NotRun,
+}
+
+impl From<Interrupted> for StorageError {
+    fn from(interrupted: Interrupted) -> Self {
+        match interrupted {
+            Interrupted::Panicked => Self::Corrupt(interrupted.to_string()),
+            Interrupted::NotRun => Self::Lost(interrupted.to_string()),
+        }
+    }
 }
 
 impl Backend for Durable {
     async fn load(&self, from: LoadCursor) -> Result<Chunk, StorageError> {
-        self.write(move |writer, access| writer.load(access, from)).await
+        self.write(move |writer, access| writer.load(access, from)).await?
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StorageError> {
-        self.write(move |writer, access| writer.commit(access, &batch)).await
+        let written = self.write(move |writer, access| writer.commit(access, &batch)).await;
+        written.map_err(|interrupted| StorageError::Unknown(interrupted.to_string()))?
     }
 
     async fn read_payload(&self, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, StorageError> {

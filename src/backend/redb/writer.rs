@@ -64,12 +64,19 @@ impl Writer {
     }
 
     /// Closes what is left and opens it again, once the disk has failed. What was committed is there, what was under way may be.
-    pub(super) fn reopen(&mut self, access: &RwLock<Access>) -> Result<(), StorageError> {
+    fn reopen(&mut self, access: &RwLock<Access>, panicked: bool) -> Result<(), StorageError> {
         let mut access = access.blocking_write();
         if access.closed {
             return Err(StorageError::Closed);
         }
-        (access.open, self.log) = (None, None);
+        self.log = None;
+        let left = access.open.take();
+        if let Some((database, file)) = left.filter(|_| panicked) {
+            // A redb that has panicked may do so again when it is dropped, and take the process with it. Nobody uses it any more, and its
+            // lock can be let go.
+            std::mem::forget(database);
+            let _ = file.close();
+        }
         match opening::open(&*self.medium, false) {
             Ok(Opened { database, log, file }) => {
                 access.open = Some((database, file));
@@ -91,7 +98,7 @@ impl Writer {
         match read(&self.codec) {
             Ok(result) => return Ok(result),
             Err(Failed::Refused(error)) => return Err(error),
-            Err(Failed::Broken(_)) => self.reopen(access)?,
+            Err(Failed::Broken(_)) => self.reopen(access, false)?,
         }
         read(&self.codec).map_err(Failed::into_error)
     }
@@ -108,7 +115,7 @@ impl Writer {
         work: impl FnOnce(&mut Self, &RwLock<Access>) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
         if std::mem::replace(&mut self.busy, true) {
-            self.reopen(access)?;
+            self.reopen(access, true)?;
         }
         let result = work(self, access);
         self.busy = false;
@@ -126,7 +133,7 @@ impl Writer {
                 Err(Failed::Refused(error)) => return Err(error),
                 Err(Failed::Broken(error)) => error,
             };
-            if let Err(error) = self.reopen(access) {
+            if let Err(error) = self.reopen(access, false) {
                 return Err(if self.unsure { StorageError::Unknown(error.to_string()) } else { error });
             }
             // Whether it was written can be seen now.

@@ -1,7 +1,7 @@
 // Chromium, one profile per call, and pages that fail their test on any error that they did not expect.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,8 +49,9 @@ export async function openMortalProfile(known) {
     folder,
     /** Ends it without giving it a chance to write anything. */
     async kill() {
-      process.kill(-child.pid, "SIGKILL"); // all its processes
+      process.kill(-child.pid, "SIGKILL");
       await ended;
+      await groupEnded(child.pid);
     },
     async close() {
       await browser.close();
@@ -59,6 +60,23 @@ export async function openMortalProfile(known) {
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/**
+ * Resolves once no process of a group runs any more. One that was killed while it waits for the disk goes on until the disk has answered,
+ * and a new Chromium that finds a database in its hands takes it for broken, and begins with an empty one.
+ */
+async function groupEnded(group) {
+  const running = async (folder) => {
+    const stat = await readFile(join("/proc", folder, "stat"), "utf8").catch(() => "");
+    const [state, , of] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return Number(of) === group && state !== "Z";
+  };
+  for (;;) {
+    const processes = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
+    if (!(await Promise.all(processes.map(running))).includes(true)) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 /**

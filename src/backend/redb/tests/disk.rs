@@ -36,6 +36,7 @@ struct State {
     /// From this act on, so many fail, with this.
     failing: Option<(usize, usize, ErrorKind)>,
     done: usize,
+    panics: bool,
     /// Blocks that were ever written, and how many there may be.
     blocks: BTreeSet<(Which, u64)>,
     room: Option<usize>,
@@ -59,6 +60,11 @@ impl Disk {
     pub(super) fn fail(&self, first: usize, count: usize, kind: ErrorKind) {
         let mut state = self.0.lock().unwrap();
         state.failing = Some((state.done + first, count, kind));
+    }
+
+    /// The next act panics, as redb does at some kinds of damage.
+    pub(super) fn panic_next(&self) {
+        self.0.lock().unwrap().panics = true;
     }
 
     /// There is room for so many blocks more.
@@ -110,6 +116,10 @@ impl Disk {
 
     fn act(&self, which: Which, act: Act) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
+        if std::mem::take(&mut state.panics) {
+            drop(state);
+            panic!("a panic in the middle");
+        }
         let number = state.done;
         state.done += 1;
         if let Some((first, count, kind)) = state.failing

@@ -2,13 +2,15 @@
 
 use std::io::ErrorKind;
 
-use osier_core::store::StorageError;
+use osier_core::store::{Backend as _, StorageError};
 
 use super::{
+    super::Durable,
     Contents, Plain,
     disk::Disk,
     script::{Script, script},
 };
+use crate::backend::Lock;
 
 /// What is there, once it can be read again.
 fn contents(plain: &mut Plain) -> Contents {
@@ -127,4 +129,23 @@ fn durable_a_full_disk_keeps_what_was_acknowledged_can_be_read_and_goes_on_when_
         }
     }
     assert_eq!(refused, 24);
+}
+
+#[test]
+fn durable_a_call_that_panics_is_an_error_and_the_next_one_finds_the_storage_sound() {
+    let script = script(3);
+    let disk = Disk::default();
+    let panicked = async {
+        let backend = Durable::open_on(|| disk.medium(), Lock::Fail).await.unwrap();
+        for (batch, after) in &script.steps {
+            disk.panic_next();
+            assert!(matches!(backend.commit(batch.clone()).await, Err(StorageError::Unknown(_))));
+            backend.commit(batch.clone()).await.unwrap();
+            assert_eq!(Contents::of(&backend).await, *after);
+        }
+        disk.panic_next();
+        assert!(backend.close().await.is_err());
+    };
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(panicked);
+    assert_eq!(Plain::open(&disk).unwrap().contents(), script.after(script.steps.len()));
 }

@@ -1,0 +1,52 @@
+import { $, h, toast } from "./dom.js";
+import { bytesText } from "./text.js";
+
+const REFRESH = 10_000; // ms
+
+/** The panel of storage: whether what is written here lasts, how much there is, and how much may be. */
+export class Storage {
+  #node;
+
+  constructor(node) {
+    this.#node = node;
+    $("persist").addEventListener("click", () => this.#persist());
+    this.#poll();
+  }
+
+  async #poll() {
+    while (await this.#refresh()) await new Promise((resolve) => setTimeout(resolve, REFRESH));
+  }
+
+  async #persist() {
+    const granted = await this.#node.requestPersistence();
+    toast(granted ? "The browser keeps this notebook until you delete it." : "The browser did not promise that: when its disk is full, it may delete this.", !granted);
+    await this.#refresh();
+  }
+
+  /** False when the node was shut down. */
+  async #refresh() {
+    let storage;
+    try {
+      storage = await this.#node.storage();
+    } catch {
+      return false;
+    }
+    const { durable, entries, payloadBytes, usage, quota, persisted } = storage;
+    const rows = [
+      ["kept", durable ? (persisted ? "in this browser, until you delete it" : "in this browser, as long as it has room") : "while this page is open"],
+      ["entries", String(entries)],
+      ["payloads", bytesText(payloadBytes)],
+    ];
+    if (usage !== null && quota !== null) rows.push(["in use", `${bytesText(usage)} of ${bytesText(quota)}`]);
+    $("storage").replaceChildren(...rows.flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)]));
+    $("persist").hidden = !durable || persisted;
+    return true;
+  }
+}
+
+/** Says once what a change of the storage's state means for whoever writes. */
+export function warnOf({ state, reason }) {
+  if (state === "full") toast("There is no room left in this browser: what you write now is not kept.", true);
+  else if (state === "readOnly") toast("This browser's storage cannot be written: nothing new is kept.", true);
+  else if (state === "lost") toast(`This page cannot keep anything any more (${reason}). Reload it to go on.`, true);
+}
