@@ -1,6 +1,6 @@
 import { abortable, throwIfAborted } from "./abort.js";
 import { breathe } from "./breathe.js";
-import { WillowError, invalid } from "./error.js";
+import { WillowError, answered, invalid } from "./error.js";
 
 /** How many bytes of a drop that is at hand go to the module at once. */
 const PIECE = 256 * 1024;
@@ -15,14 +15,14 @@ export function dropStream(begin) {
   const pull = async (controller) => {
     try {
       if (raw === undefined) [raw, onProgress] = begin();
-      const piece = await raw.next();
+      const piece = await answered(raw.next());
       await breathe();
       onProgress(raw.progress());
       if (piece === undefined) controller.close();
       else controller.enqueue(piece);
     } catch (thrown) {
-      raw?.cancel();
       controller.error(WillowError.from(thrown));
+      raw?.cancel();
     }
   };
   return new ReadableStream({ pull, cancel: () => raw?.cancel() }, { highWaterMark: 0 });
@@ -36,15 +36,15 @@ export async function readDrop(begin, drop, { signal, onProgress }) {
   const next = untilEnded(raw, source);
   try {
     for (;;) {
-      const bytes = await abortable(signal, next());
+      const bytes = await abortable(signal, answered(next()));
       if (bytes === undefined) break;
       for (const piece of piecesOf(bytes)) {
-        await abortable(signal, raw.push(piece));
+        await abortable(signal, answered(raw.push(piece)));
         await breathe();
         onProgress(raw.progress());
       }
     }
-    const { inserted, skipped, bytes } = await abortable(signal, raw.finish());
+    const { inserted, skipped, bytes } = await abortable(signal, answered(raw.finish()));
     onProgress({ inserted, skipped, bytes });
     return { inserted, skipped };
   } catch (thrown) {
