@@ -97,7 +97,10 @@ test("durable: a notebook outlives its page, and is taken over by another tab on
     await ada.getByRole("button", { name: "Create a notebook" }).waitFor();
   }));
 
-const restore = (page, buffer) => page.getByLabel("Restore a backup").setInputFiles({ name: "a.drop", mimeType: "application/octet-stream", buffer });
+async function restore(page, buffer) {
+  await page.getByRole("button", { name: "Save a backup" }).waitFor(); // a field for files takes them even while it is hidden
+  await page.getByLabel("Restore a backup").setInputFiles({ name: "a.drop", mimeType: "application/octet-stream", buffer });
+}
 
 test("a notebook is saved to a file, and restored from it with a link when nobody is there any more", () =>
   withPeople(async (arrive) => {
