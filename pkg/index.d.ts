@@ -343,6 +343,13 @@ export interface StorageInfo {
   quota: number | null;
   /** Whether the browser has promised not to delete it to make room for others. */
   persisted: boolean;
+  /** Entries that were damaged when the node was opened, and were removed so that peers can send them again. */
+  damaged: number;
+  /**
+   * What the browser said, when the node was opened, of earlier data that it has lost: it could not read its database any more, and began
+   * with an empty one. Chromium may do so after it was killed, and tells.
+   */
+  dataLoss: string | null;
 }
 
 /** What a page knows of itself and a worker has to be told. Omitted fields say nothing. */

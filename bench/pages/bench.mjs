@@ -2,8 +2,9 @@
 import { WillowNode } from "osier";
 import initCore, { Signatures, difference, heap_bytes as coreHeap } from "/modules/core/bench_core.js";
 import initIroh, { RawLink, heap_bytes as irohHeap } from "/modules/iroh/bench_iroh.js";
-import { median, osierHeap, pair, payloadArrives, timed } from "./common.mjs";
+import { completed, median, osierHeap, pair, payloadArrives, timed } from "./common.mjs";
 import { idlePeers, latency, partnerIsBack, relayIsBack } from "./connections.mjs";
+import { durableSync, localWrites, opening } from "./storage.mjs";
 
 /** Payload throughput, page to page, and a raw stream of iroh with its defaults: MiB/s. */
 export async function throughput(relay, mebibytes, rounds) {
@@ -52,8 +53,7 @@ export async function freshSync(relay, count, rounds) {
     await fresh.online();
     const joined = await fresh.join(ticket);
     synced.push(await timed(() => fresh.sync(joined.peers[0], { mode: "once" }).completed));
-    let complete = 0;
-    for await (const entry of fresh.entries(namespace)) complete += entry.available === entry.length ? 1 : 0;
+    const complete = await completed(fresh, namespace);
     if (complete !== count) throw new Error(`${complete} of ${count} entries arrived`);
     await fresh.shutdown();
   }
@@ -96,4 +96,4 @@ export async function findDifference(count) {
   return { ours: one.bytes, baseline: 4_000, round_trips: one.round_trips, none, heap: { ours: coreHeap(), baseline: 0 } };
 }
 
-globalThis.bench = { throughput, freshSync, findDifference, insert, latency, partnerIsBack, relayIsBack, idlePeers };
+globalThis.bench = { throughput, freshSync, findDifference, insert, latency, partnerIsBack, relayIsBack, idlePeers, opening, localWrites, durableSync };

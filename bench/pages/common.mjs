@@ -33,3 +33,27 @@ export async function payloadArrives(node, namespace, path) {
     if (event.type === "payload" && event.available === event.total) return;
   }
 }
+
+/** How many entries of a space a node has with all of their payloads. */
+export async function completed(node, namespace) {
+  let complete = 0;
+  for await (const entry of node.entries(namespace)) complete += entry.available === entry.length ? 1 : 0;
+  return complete;
+}
+
+/** A worker with nodes of its own, in a module of its own; `ask` calls one of its commands. */
+export async function startWorker() {
+  const worker = new Worker("/bench/worker.mjs", { type: "module" });
+  const answer = () =>
+    new Promise((resolve, reject) => {
+      worker.onmessage = ({ data: { value, error } }) => (error === undefined ? resolve(value) : reject(new Error(error)));
+      worker.onerror = ({ message }) => reject(new Error(message));
+    });
+  const ask = (call, ...values) => {
+    const answered = answer();
+    worker.postMessage({ call, values });
+    return answered;
+  };
+  await answer();
+  return { ask, kill: () => worker.terminate() };
+}

@@ -1,27 +1,10 @@
 // The measures of connections: how fast news travels, how soon a lost partner or relay is back in use, what an idle peer takes.
 import { WillowNode } from "osier";
 import initIroh, { RawHub, RawLink, heap_bytes as irohHeap } from "/modules/iroh/bench_iroh.js";
-import { median, osierHeap, pair, timed } from "./common.mjs";
+import { median, osierHeap, pair, startWorker, timed } from "./common.mjs";
 
 /** The same clock in every page, worker and program of a machine, in ms. */
 const clock = () => performance.timeOrigin + performance.now();
-
-/** A worker with nodes of its own, in a module of its own; `ask` calls one of its commands. */
-async function startWorker() {
-  const worker = new Worker("/bench/worker.mjs", { type: "module" });
-  const answer = () =>
-    new Promise((resolve, reject) => {
-      worker.onmessage = ({ data: { value, error } }) => (error === undefined ? resolve(value) : reject(new Error(error)));
-      worker.onerror = ({ message }) => reject(new Error(message));
-    });
-  const ask = (call, ...values) => {
-    const answered = answer();
-    worker.postMessage({ call, values });
-    return answered;
-  };
-  await answer();
-  return { ask, kill: () => worker.terminate() };
-}
 
 /** When the next entry that a peer wrote is here. The iterator goes on. */
 async function arrival(news) {

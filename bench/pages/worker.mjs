@@ -2,6 +2,7 @@
 // A worker resolves no import map.
 import { WillowNode } from "/osier/index.js";
 import initIroh, { RawPeer } from "/modules/iroh/bench_iroh.js";
+import initOsier from "/osier/generated/osier.js";
 
 const held = [];
 
@@ -26,6 +27,42 @@ const commands = {
       const { node, peers } = await join(relay, ticket);
       for await (const { type } of node.sync(peers[0], { mode: "live" })) if (type === "reconciledAll") break;
     }
+  },
+  /** Reads the rows of a node's database, in parts and in order: ms. */
+  async readStored(name, count) {
+    const settled = (request) =>
+      new Promise((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    const began = performance.now();
+    const database = await settled(indexedDB.open(name));
+    let [read, last] = [0, undefined];
+    for (;;) {
+      const behind = last && IDBKeyRange.lowerBound(last.slice(0, 32), true); // a row begins with its key
+      const rows = await settled(database.transaction("entries").objectStore("entries").getAll(behind, 2_000));
+      read += rows.length;
+      last = rows.at(-1);
+      if (rows.length < 2_000) break;
+    }
+    const took = performance.now() - began;
+    database.close();
+    if (read !== count) throw new Error(`${read} of ${count} rows were read`);
+    return took;
+  },
+  /** A node with stored entries, from `open` to its first entry: ms, what its heap grew by, and how many entries it has. */
+  async openStored(relay, name, namespace) {
+    await (await WillowNode.open({ relays: [relay], storage: "memory" })).shutdown(); // the module is loaded
+    const heap = async () => (await initOsier()).memory.buffer.byteLength;
+    const before = await heap();
+    const began = performance.now();
+    const node = await WillowNode.open({ relays: [relay], storage: { indexedDb: name } });
+    for await (const _ of node.entries(namespace, {}, { limit: 1 })) break;
+    const took = performance.now() - began;
+    const { entries } = await node.storage();
+    const grown = (await heap()) - before;
+    await node.shutdown();
+    return { took, heap: grown, entries };
   },
   /** So many raw endpoints with a connection each. */
   async rawPeers(relay, hub, count) {

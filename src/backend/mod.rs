@@ -58,6 +58,15 @@ impl Disk {
         matches!(self, Self::Durable(_))
     }
 
+    /// What is known of data that was here before, and that whoever keeps it has lost: a browser that found its database unreadable.
+    #[must_use]
+    pub fn data_loss(&self) -> Option<&str> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Durable(durable) => durable.data_loss(),
+        }
+    }
+
     /// Resolves with the reason once the storage was taken away; never in memory.
     pub async fn on_lost(&self) -> String {
         match self {

@@ -376,6 +376,8 @@ impl ToJs for StorageInfo {
             usage: Option<f64>,
             quota: Option<f64>,
             persisted: bool,
+            damaged: f64,
+            data_loss: Option<&'a str>,
         }
         let (state, reason) = storage_state(&self.state);
         plain(&Out {
@@ -387,6 +389,8 @@ impl ToJs for StorageInfo {
             usage: self.usage.map(number),
             quota: self.quota.map(number),
             persisted: self.persisted,
+            damaged: number(self.damaged),
+            data_loss: self.data_loss.as_deref(),
         })
     }
 }

@@ -4,15 +4,16 @@ use std::rc::Rc;
 
 use osier_core::{
     payload::PayloadHasher,
-    store::{Bounds, Cursor, Incoming, Lagged, Order, Origin, Outcome, StoreEvent as CoreEvent, SubscriptionId},
+    store::{Bounds, Cursor, Incoming, Lagged, Order, Origin, Outcome, Store, StoreEvent as CoreEvent, SubscriptionId},
     willow::{Coordinatelike as _, SignedEntry, time, verify_one},
 };
-use willow25::prelude::{Area, Entry, NamespaceId, Timestamp};
+use willow25::prelude::{Area, Entry, NamespaceId, PayloadDigest, Timestamp};
 
 use super::{
     EntriesOptions, EntryInfo, EntryKey, Error, SetOutcome, SetRequest, StoreEvent, convert,
     event::{Origin as EventOrigin, ProgressId},
     events::EventSender,
+    group::{Wish, Written},
     inner::{Inner, Life},
 };
 use crate::platform;
@@ -40,38 +41,18 @@ pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetReq
     let mut hasher = PayloadHasher::new();
     hasher.push(&payload);
     let hashed = hasher.finish();
-    let (digest, length) = (hashed.digest.clone(), hashed.length);
-    let mut written = None;
-    let outcomes = node
-        .storage
-        .write(|store| {
-            let wallet = node.wallet.borrow();
-            let (capability, secret) = wallet.write_capability_for(&namespace, &user, &path)?;
-            let timestamp = timestamp.unwrap_or_else(|| {
-                let after = store.newest_in_way(&namespace, &user, &path).map(|newest| u64::from(newest).saturating_add(1));
-                tai_now().max(after.unwrap_or(0))
-            });
-            let entry = Entry::builder()
-                .namespace_id(namespace.clone())
-                .subspace_id(user.clone())
-                .path(path.clone())
-                .timestamp(Timestamp::from(timestamp))
-                .payload_digest(digest.clone())
-                .payload_length(length)
-                .build();
-            let signed =
-                SignedEntry::sign(entry, capability, secret).map_err(|error| Error::NotAuthorised { reason: error.to_string() })?;
-            written = Some((signed.id, timestamp));
-            Ok(store.plan(vec![Incoming { entry: signed, payload: Some(payload), origin: Origin::Local }]))
-        })
-        .await?;
-    let (id, timestamp) = written.ok_or_else(|| Error::Internal { reason: "a write without an entry".to_owned() })?;
-    let pruned = match outcomes.first() {
-        Some(Outcome::Inserted { pruned }) => *pruned,
-        Some(Outcome::AlreadyHere) => 0,
-        Some(Outcome::Obsolete) => return Err(Error::Obsolete),
+    let (digest, length, payload_length) = (hashed.digest.clone(), hashed.length, payload.len());
+    let place = EntryKey { namespace: namespace.clone(), subspace: user.clone(), path: path.clone() };
+    let (at, by) = (place.clone(), node.clone());
+    let sign = Box::new(move |store: &Store| sign(&by, store, at, timestamp, (digest, length), payload));
+    let written = node.storage.write_own(Wish { place, length: payload_length, sign }).await?;
+    let pruned = match written.outcome {
+        Outcome::Inserted { pruned } => pruned,
+        Outcome::AlreadyHere => 0,
+        Outcome::Obsolete => return Err(Error::Obsolete),
         other => return Err(Error::Internal { reason: format!("an unexpected outcome of a write: {other:?}") }),
     };
+    let Written { id, timestamp, .. } = written;
     node.storage.keep_outboard(id, hashed.outboard);
     let entry = EntryInfo {
         namespace,
@@ -84,6 +65,34 @@ pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetReq
         id: id.0,
     };
     Ok(SetOutcome { entry, pruned })
+}
+
+/// Makes an entry for the store as it is, with a timestamp that wins there unless one is given.
+fn sign(
+    node: &Inner,
+    store: &Store,
+    place: EntryKey,
+    timestamp: Option<u64>,
+    (digest, length): (PayloadDigest, u64),
+    payload: Vec<u8>,
+) -> Result<Incoming, Error> {
+    let EntryKey { namespace, subspace, path } = place;
+    let wallet = node.wallet.borrow();
+    let (capability, secret) = wallet.write_capability_for(&namespace, &subspace, &path)?;
+    let timestamp = timestamp.unwrap_or_else(|| {
+        let after = store.newest_in_way(&namespace, &subspace, &path).map(|newest| u64::from(newest).saturating_add(1));
+        tai_now().max(after.unwrap_or(0))
+    });
+    let entry = Entry::builder()
+        .namespace_id(namespace)
+        .subspace_id(subspace)
+        .path(path)
+        .timestamp(Timestamp::from(timestamp))
+        .payload_digest(digest)
+        .payload_length(length)
+        .build();
+    let entry = SignedEntry::sign(entry, capability, secret).map_err(|error| Error::NotAuthorised { reason: error.to_string() })?;
+    Ok(Incoming { entry, payload: Some(payload), origin: Origin::Local })
 }
 
 /// Takes an entry from elsewhere.

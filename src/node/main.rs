@@ -44,6 +44,9 @@ async fn open(options: NodeOptions, inputs: mpsc::UnboundedSender<osier_core::pe
         StorageOptions::Memory => Disk::Memory(MemoryBackend::without_history()),
         StorageOptions::Durable { place, lock } => Disk::Durable(Durable::open(place, *lock).await?),
     };
+    if let Some(reason) = disk.data_loss() {
+        tracing::warn!("earlier data is lost, and the storage begins anew: {reason}");
+    }
     let (storage, notes) = Storage::open(disk).await?;
     let wallet = wallet::from_notes(&notes)?;
     let Identity { secret_key, started } = wallet::identity(&storage, &notes, options.secret_key).await?;

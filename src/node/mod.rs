@@ -14,6 +14,7 @@ mod entries;
 mod error;
 mod event;
 mod events;
+mod group;
 mod handle;
 mod inner;
 mod intent;

@@ -151,6 +151,8 @@ pub(super) async fn storage(node: &Inner) -> Result<StorageInfo, Error> {
         usage: estimate.map(|estimate| estimate.usage),
         quota: estimate.map(|estimate| estimate.quota),
         persisted,
+        damaged: node.storage.damaged(),
+        data_loss: node.storage.backend().data_loss().map(str::to_owned),
     })
 }
 

@@ -17,9 +17,12 @@ use osier_core::{
     },
     willow::{CapCache, EntryId},
 };
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, oneshot::error::TryRecvError, watch};
 
-use super::{EntryKey, Error};
+use super::{
+    EntryKey, Error,
+    group::{Waiting, Wish, Written},
+};
 use crate::{backend::Disk, platform};
 
 /// Bytes of a payload that are read from the backend at once.
@@ -50,6 +53,8 @@ pub(super) struct Storage<B = Disk> {
     store: RefCell<Store>,
     backend: B,
     writer: Mutex<()>,
+    /// Entries of this node that wait for their turn.
+    waiting: Waiting,
     /// Held by who reads the history.
     reader: Mutex<()>,
     /// The inner labels of payloads that are longer than a group, for serving and resuming them.
@@ -85,6 +90,7 @@ impl<B: Backend> Storage<B> {
             store: RefCell::new(store),
             backend,
             writer: Mutex::new(()),
+            waiting: Waiting::default(),
             reader: Mutex::new(()),
             outboards: RefCell::default(),
             capabilities: RefCell::new(CapCache::new()),
@@ -196,7 +202,28 @@ impl<B: Backend> Storage<B> {
     /// Makes a change: `plan` sees the index as it is when the change is applied. Not to be dropped half way; callers run it in a task.
     pub(super) async fn write(&self, plan: impl FnOnce(&Store) -> Result<Plan, Error>) -> Result<Vec<Outcome>, Error> {
         let _turn = self.writer.lock().await;
-        let mut plan = plan(&self.store.borrow())?;
+        let plan = plan(&self.store.borrow())?;
+        self.carry_out(plan).await
+    }
+
+    /// Writes an entry of this node. Those that wait for their turn at the same time are written together: a commit takes a disk longer
+    /// than what is in it. Not to be dropped half way, as [`Storage::write`].
+    pub(super) async fn write_own(&self, wish: Wish) -> Result<Written, Error> {
+        let mut written = self.waiting.add(wish);
+        let _turn = self.writer.lock().await;
+        loop {
+            match written.try_recv() {
+                Ok(result) => return result,
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Closed) => return Err(Error::ShuttingDown),
+            }
+            let (group, plan) = self.waiting.plan_some(&self.store.borrow());
+            group.tell(self.carry_out(plan).await);
+        }
+    }
+
+    /// Commits a plan and applies it. The caller holds the turn.
+    async fn carry_out(&self, mut plan: Plan) -> Result<Vec<Outcome>, Error> {
         if plan.is_empty() {
             return Ok(plan.outcomes().to_vec());
         }

@@ -62,6 +62,11 @@ pub struct StorageInfo {
     pub quota: Option<u64>,
     /// Whether the browser has promised not to delete it to make room; natively yes.
     pub persisted: bool,
+    /// Entries that were damaged when the node was opened, and were removed so that peers can send them again.
+    pub damaged: u64,
+    /// What was said when the node was opened of earlier data that the browser has lost: it could not read its database any more, and began
+    /// with an empty one. Chromium does that, and tells, after it was killed at a bad moment.
+    pub data_loss: Option<String>,
 }
 
 /// A write: who, where, what, when.

@@ -1,6 +1,7 @@
 // What lasts in a browser, and what happens to those who want the same database.
 import assert from "node:assert/strict";
-import { rm } from "node:fs/promises";
+import { open as openFile, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openHarness, openMortalProfile, openProfile } from "./support/browser.mjs";
 import { startRelay } from "./support/programs.mjs";
@@ -174,6 +175,46 @@ test("durable: without IndexedDB a node opens in memory only if it is told to", 
     assert.deepEqual(seen, { code: "storageUnavailable", durable: false });
   }));
 
+test("durable: a browser that finds its database broken says so, and what it has is new", async () => {
+  let profile = await openMortalProfile();
+  try {
+    const visit = async () => {
+      const { page } = await openHarness(profile);
+      await open(page);
+      return page.evaluate(async () => {
+        const { dataLoss, damaged, entries } = await harness.node.storage();
+        harness.user = await harness.node.createUser();
+        harness.namespace = await harness.node.createNamespace({ kind: "owned", owner: harness.user });
+        for (let index = 0; index < 20; index += 1) await harness.edit([String(index)], "hello");
+        return { dataLoss, damaged, entries };
+      });
+    };
+    assert.deepEqual(await visit(), { dataLoss: null, damaged: 0, entries: 0 });
+    await profile.kill();
+    await breakDatabases(profile.folder);
+    profile = await openMortalProfile(profile.folder);
+    const { dataLoss, ...rest } = await visit();
+    assert.match(dataLoss, /\S/);
+    assert.deepEqual(rest, { damaged: 0, entries: 0 });
+  } finally {
+    await profile.close();
+    await rm(profile.folder, { recursive: true, force: true });
+  }
+});
+
+/** Overwrites the middle of the logs of a profile's databases. */
+async function breakDatabases(profile) {
+  const databases = join(profile, "Default", "IndexedDB");
+  const logs = (await readdir(databases, { recursive: true })).filter((name) => name.endsWith(".log"));
+  assert.ok(logs.length > 0);
+  for (const name of logs) {
+    const file = await openFile(join(databases, name), "r+");
+    const { size } = await file.stat();
+    await file.write(Buffer.alloc(64, 0x5a), 0, 64, Math.floor(size / 2));
+    await file.close();
+  }
+}
+
 test(`durable: a browser is killed ${KILLS} times while it writes, and all that it acknowledged is there`, async (t) => {
   const first = seed();
   t.diagnostic(`OSIER_SEED=${first}`);
@@ -181,12 +222,13 @@ test(`durable: a browser is killed ${KILLS} times while it writes, and all that 
   let profile = await openMortalProfile();
   const acknowledged = new Map();
   try {
-    let writes = 0;
+    let [writes, losses] = [0, 0];
     for (let round = 0; round <= KILLS; round += 1) {
       const name = `round ${round}, OSIER_SEED=${first}`;
       const { page, errors } = await within(60_000, name, openHarness(profile));
       await within(60_000, `${name}: it opens`, open(page));
-      const held = await page.evaluate(async () => {
+      const { held, dataLoss } = await page.evaluate(async () => {
+        const { dataLoss } = await harness.node.storage();
         const [user] = await harness.node.users();
         const [space] = await harness.node.namespaces();
         harness.user = user ?? (await harness.node.createUser());
@@ -196,8 +238,16 @@ test(`durable: a browser is killed ${KILLS} times while it writes, and all that 
           const payload = await harness.node.payload({ namespace: harness.namespace, ...entry }).catch((error) => error.code);
           held.push([entry.path.join("/"), payload.length, payload.every?.((byte) => byte === entry.length % 251)]);
         }
-        return held;
+        return { held, dataLoss };
       });
+      if (dataLoss !== null) {
+        // It happens to Chromium: LevelDB goes on behind a record that a kill has torn, and then takes its own log for broken
+        // (google/leveldb#1287). What is to be shown here is that nobody else loses anything, and that it is told.
+        t.diagnostic(`${name}: Chromium has lost its databases (${dataLoss})`);
+        assert.deepEqual(held, [], name);
+        acknowledged.clear();
+        losses += 1;
+      }
       const lengths = new Map(held.map(([path, length]) => [path, length]));
       for (const [path, length] of acknowledged) assert.equal(lengths.get(path), length, `${name}: ${path} was acknowledged`);
       for (const [path, , whole] of held) assert.ok(whole, `${name}: ${path} is half there`);
@@ -233,6 +283,7 @@ test(`durable: a browser is killed ${KILLS} times while it writes, and all that 
     }
     t.diagnostic(`${writes} writes were acknowledged`);
     assert.ok(writes >= KILLS);
+    assert.ok(losses <= 1 + KILLS / 10, "Chromium itself loses little");
   } finally {
     await profile.close();
     await rm(profile.folder, { recursive: true, force: true });

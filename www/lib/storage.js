@@ -9,8 +9,15 @@ export class Storage {
 
   constructor(node) {
     this.#node = node;
+    this.#warnOfLoss();
     $("persist").addEventListener("click", () => this.#persist());
     this.#poll();
+  }
+
+  async #warnOfLoss() {
+    const { damaged, dataLoss } = await this.#node.storage().catch(() => ({}));
+    if (dataLoss) toast(`This browser has lost what it kept here (${dataLoss}). Join again with a link to get it from the others.`, true);
+    else if (damaged > 0) toast(`${damaged} damaged entries were removed; they come back from whoever has them.`, true);
   }
 
   async #poll() {

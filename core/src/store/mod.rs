@@ -35,7 +35,7 @@ mod disk;
 mod events;
 mod faulty;
 #[cfg(any(test, feature = "conformance"))]
-pub(crate) mod fixture;
+pub mod fixture;
 mod history;
 mod index;
 mod key;

@@ -13,7 +13,11 @@
 //! Keys but names, and values but the `CryptoKey`, are `Uint8Array`s. A transaction ends by itself when the browser has nothing to do for
 //! it any more: between its beginning and its end nothing else is awaited than its own requests.
 
-use std::{cell::Cell, ops::Deref, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Deref,
+    rc::Rc,
+};
 
 use indexed_db_futures::{
     Build, BuildPrimitive, KeyRange,
@@ -24,13 +28,13 @@ use indexed_db_futures::{
     query_source::QuerySource,
     transaction::{Transaction, TransactionDurability, TransactionMode, TransactionOptions},
 };
-use js_sys::Uint8Array;
+use js_sys::{Reflect, Uint8Array};
 use osier_core::{
     store::{Durability, HistoryKey},
     willow::EntryId,
 };
 use tokio::sync::oneshot;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 
 use super::failure::{Failure, unavailable};
 use crate::{backend::SCHEMA, platform::spawn_detached};
@@ -78,8 +82,15 @@ pub(super) enum IfNone {
     Fail,
 }
 
+/// A database that was opened.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    /// What the browser says of a database of this name that it could not read, and has replaced by an empty one.
+    pub(super) data_loss: Option<String>,
+}
+
 /// Opens a database. When the future is dropped, the connection that may still come about is closed.
-pub(super) async fn open(name: &str, if_none: IfNone) -> Result<Connection, Failure> {
+pub(super) async fn open(name: &str, if_none: IfNone) -> Result<Opened, Failure> {
     let (answer, answered) = oneshot::channel();
     let name = name.to_owned();
     spawn_detached(async move {
@@ -88,7 +99,7 @@ pub(super) async fn open(name: &str, if_none: IfNone) -> Result<Connection, Fail
     answered.await.map_err(|_| Failure::Broken { name: String::new(), reason: "opening was broken off".to_owned() })?
 }
 
-async fn open_now(name: &str, if_none: IfNone) -> Result<Connection, Failure> {
+async fn open_now(name: &str, if_none: IfNone) -> Result<Opened, Failure> {
     let missing = Rc::new(Cell::new(false));
     let seen = missing.clone();
     let request = Database::open(name).with_version(SCHEMA).with_on_upgrade_needed(move |event: VersionChangeEvent, database| {
@@ -104,15 +115,30 @@ async fn open_now(name: &str, if_none: IfNone) -> Result<Connection, Failure> {
         }
         Ok(())
     });
+    let lost = Rc::new(RefCell::new(None));
+    let loss = lost.clone();
+    let listener = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| drop(loss.replace(data_loss(&event))));
     let result = match request.build() {
-        Ok(opening) => opening.await,
+        Ok(opening) => {
+            // Where it cannot be listened to, nothing is known of a loss.
+            let _ = opening.as_sys().add_event_listener_with_callback("upgradeneeded", listener.as_ref().unchecked_ref());
+            opening.await
+        }
         Err(error) => Err(error),
     };
     match result {
-        Ok(database) => Ok(Connection(database)),
+        Ok(database) => Ok(Opened { connection: Connection(database), data_loss: lost.take() }),
         Err(_) if missing.get() => Err(Failure::Gone),
         Err(error) => Err(unavailable(error)),
     }
+}
+
+/// What the event of a new database says of one that was lost: an addition of Chromium to the standard. After it was killed at a bad moment,
+/// Chromium may find all databases of an origin unreadable, and begins anew.
+fn data_loss(event: &JsValue) -> Option<String> {
+    let text = |name: &str| Reflect::get(event, &name.into()).ok().and_then(|value| value.as_string());
+    let amount = text("dataLoss").filter(|amount| amount != "none")?;
+    Some(text("dataLossMessage").filter(|message| !message.is_empty()).unwrap_or(amount))
 }
 
 /// The version of a database that is newer than [`SCHEMA`].

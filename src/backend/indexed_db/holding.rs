@@ -15,7 +15,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::CryptoKey;
 
 use super::{
-    database::{self, Connection, IfNone, KEYS, META, STATE, WRAPPING, bytes, complete, get, put, reading, writing},
+    database::{self, Connection, IfNone, KEYS, META, Opened, STATE, WRAPPING, bytes, complete, get, put, reading, writing},
     failure::Failure,
     secrets::{Wrapping, generate, subtle},
     state::State,
@@ -38,6 +38,8 @@ pub(super) struct Holding {
     /// `None` after it was closed, by us or by the browser.
     connection: RefCell<Option<Rc<Open>>>,
     standing: watch::Sender<Standing>,
+    /// What the browser said on opening of data that it has lost.
+    pub(super) data_loss: Option<String>,
 }
 
 /// How a storage stands.
@@ -57,8 +59,8 @@ struct Open {
 impl Holding {
     /// Opens a database, which is made if there is none, and takes it over from whoever has it.
     pub(super) async fn open(name: &str) -> Result<Rc<Self>, OpenError> {
-        let connection = match database::open(name, IfNone::Create).await {
-            Ok(connection) => connection,
+        let Opened { connection, data_loss } = match database::open(name, IfNone::Create).await {
+            Ok(opened) => opened,
             Err(Failure::Broken { name: exception, .. }) if exception == "VersionError" => {
                 let found = database::version(name).await.map_err(Failure::into_open)?;
                 return Err(OpenError::NewerVersion { found });
@@ -76,6 +78,7 @@ impl Holding {
             codec: RefCell::default(),
             connection: RefCell::default(),
             standing: watch::Sender::new(Standing::Good),
+            data_loss,
         });
         holding.adopt(connection).map_err(Failure::into_open)?;
         Ok(holding)
@@ -143,7 +146,7 @@ impl Holding {
         if let Some(open) = &*self.connection.borrow() {
             return Ok(open.clone());
         }
-        let connection = database::open(&self.name, IfNone::Fail).await?;
+        let Opened { connection, .. } = database::open(&self.name, IfNone::Fail).await?;
         let state = {
             let transaction = reading(&connection, &[META])?;
             let state = get(&transaction.object_store(META)?, STATE.into())?.await?;

@@ -108,6 +108,12 @@ impl Durable {
         }
     }
 
+    /// What the browser said of data under this name that it could not read any more when it was opened, and replaced by an empty database.
+    #[must_use]
+    pub fn data_loss(&self) -> Option<&str> {
+        self.holding.data_loss.as_deref()
+    }
+
     /// Whether secrets are wrapped by a key that the browser does not give out. Otherwise they are stored as they are.
     #[must_use]
     pub fn secrets_wrapped(&self) -> bool {

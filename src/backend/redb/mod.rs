@@ -92,6 +92,13 @@ impl Durable {
         self.write(Writer::compact).await?
     }
 
+    /// A file that cannot be read is never replaced: opening it fails.
+    #[must_use]
+    #[allow(clippy::unused_self, reason = "the same calls as in a browser")]
+    pub fn data_loss(&self) -> Option<&str> {
+        None
+    }
+
     /// Resolves with the reason once the storage was taken away. Natively nobody can do that, and a disk that fails shows where it is used.
     pub async fn on_lost(&self) -> String {
         std::future::pending().await

@@ -193,20 +193,35 @@ impl Writer {
         let mut access = access.blocking_write();
         access.closed = true;
         let (open, log) = (access.open.take(), self.log.take());
-        let (Some((mut database, file)), Some(mut log)) = (open, log) else { return Ok(()) };
-        if is_wasteful(&database, &file) {
-            // Not worth failing for.
-            let _ = compact(&mut database, &mut log, &mut self.codec);
-        }
-        if !log.is_at_its_start() {
-            take_over(&database, &mut log).map_err(Failed::into_error)?;
+        let (Some((database, file)), Some(mut log)) = (open, log) else { return Ok(()) };
+        let mut kept = Kept(Some(database));
+        if let Some(database) = &mut kept.0 {
+            if is_wasteful(database, &file) {
+                // Not worth failing for.
+                let _ = compact(database, &mut log, &mut self.codec);
+            }
+            if !log.is_at_its_start() {
+                take_over(database, &mut log).map_err(Failed::into_error)?;
+            }
         }
         // As long as the database is locked: after that the log is another's.
         log.clear().map_err(Failed::into_error)?;
+        let Some(database) = kept.0.take() else { return Ok(()) };
         database.close().map_err(|error| match of_opening(error) {
             OpenError::Storage(error) => error,
             other => StorageError::Lost(other.to_string()),
         })
+    }
+}
+
+/// A database that is leaked when a panic unwinds: a redb that has panicked may do so again when it is dropped, and end the process.
+struct Kept(Option<Database>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::mem::forget(self.0.take());
+        }
     }
 }
 

@@ -63,18 +63,24 @@ export async function openMortalProfile(known) {
 }
 
 /**
- * Resolves once no process of a group runs any more. One that was killed while it waits for the disk goes on until the disk has answered,
- * and a new Chromium that finds a database in its hands takes it for broken, and begins with an empty one.
+ * Resolves once no thread of a group of processes runs any more. One that is killed while it waits for the disk goes on until the disk has
+ * answered, and its process keeps the files open until then, though the process itself is said to have ended.
  */
 async function groupEnded(group) {
-  const running = async (folder) => {
-    const stat = await readFile(join("/proc", folder, "stat"), "utf8").catch(() => "");
-    const [state, , of] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return Number(of) === group && state !== "Z";
+  const list = (folder) => readdir(folder).catch(() => []);
+  const stat = async (folder) => {
+    const text = await readFile(join(folder, "stat"), "utf8").catch(() => "");
+    const [state, , of] = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return { runs: state !== "" && !"ZX".includes(state), isOurs: Number(of) === group };
+  };
+  const runs = async (process) => {
+    if (!(await stat(process)).isOurs) return false;
+    const threads = await list(join(process, "task"));
+    return (await Promise.all(threads.map((thread) => stat(join(process, "task", thread))))).some((thread) => thread.runs);
   };
   for (;;) {
-    const processes = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
-    if (!(await Promise.all(processes.map(running))).includes(true)) return;
+    const processes = (await list("/proc")).filter((name) => /^\d+$/.test(name));
+    if (!(await Promise.all(processes.map((name) => runs(join("/proc", name))))).includes(true)) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -1,0 +1,124 @@
+// The measures of durable storage: against IndexedDB with the same rows and no Osier, and against a node in memory.
+import { WillowNode } from "osier";
+import initCore, { Signatures } from "/modules/core/bench_core.js";
+import { completed, median, osierHeap, pair, startWorker, timed } from "./common.mjs";
+
+/** Entries that are written at a time. */
+const BATCH = 100;
+
+const settled = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+    request.onblocked = () => reject(new Error("the database is open elsewhere"));
+  });
+
+const committed = (transaction) =>
+  new Promise((resolve, reject) => {
+    transaction.oncomplete = resolve;
+    transaction.onabort = () => reject(transaction.error);
+  });
+
+const remove = (name) => settled(indexedDB.deleteDatabase(name));
+
+/** A durable node with a space of its own. */
+async function owner(relay, name) {
+  const node = await WillowNode.open({ relays: [relay], storage: { indexedDb: name } });
+  const user = await node.createUser();
+  const namespace = await node.createNamespace({ kind: "owned", owner: user });
+  const write = (first) => {
+    const paths = Array.from({ length: BATCH }, (_, index) => ["small", String(first + index)]);
+    return Promise.all(paths.map((path) => node.set(namespace, { user, path, payload: `the payload of ${path[1]}` })));
+  };
+  return { node, namespace, write };
+}
+
+/** A node with so many stored entries, from `open` to its first entry, and the same rows read from IndexedDB in parts: ms. */
+export async function opening(relay, count, rounds) {
+  const name = "bench-opening";
+  const { node, namespace, write } = await owner(relay, name);
+  for (let first = 0; first < count; first += BATCH) await write(first);
+  await node.shutdown();
+  const seen = { ours: [], baseline: [], heap: [] };
+  for (let round = -1; round < rounds; round += 1) {
+    const worker = await startWorker();
+    const baseline = await worker.ask("readStored", name, count);
+    const { took, heap, entries } = await worker.ask("openStored", relay, name, namespace);
+    worker.kill();
+    if (entries !== count) throw new Error(`${entries} of ${count} entries were there`);
+    if (round < 0) continue; // whatever the browser keeps at hand is at hand
+    seen.baseline.push(baseline);
+    seen.ours.push(took);
+    seen.heap.push(heap);
+  }
+  await remove(name);
+  return { ours: median(seen.ours), baseline: median(seen.baseline), heap_bytes_per_entry: median(seen.heap) / count };
+}
+
+/** A hundred small writes at once, and the same rows and payloads put into IndexedDB in one transaction: ms. */
+export async function localWrites(relay, batches) {
+  const [name, raw] = ["bench-writes", "bench-raw"];
+  await initCore();
+  const { node, write } = await owner(relay, name);
+  const times = { ours: [], baseline: [], signing: [] };
+  for (let batch = -2; batch < batches; batch += 1) {
+    const took = await timed(() => write((batch + 2) * BATCH));
+    if (batch >= 0) times.ours.push(took);
+  }
+  await node.shutdown();
+  const written = await settled(indexedDB.open(name));
+  const reading = written.transaction(["entries", "payloads"]);
+  const [entries, payloads] = await Promise.all(["entries", "payloads"].map((store) => settled(reading.objectStore(store).getAll(null, BATCH))));
+  written.close();
+  const opening = indexedDB.open(raw);
+  opening.onupgradeneeded = () => ["entries", "payloads"].forEach((store) => opening.result.createObjectStore(store));
+  const database = await settled(opening);
+  const key = (length) => crypto.getRandomValues(new Uint8Array(length));
+  for (let batch = -2; batch < batches; batch += 1) {
+    const took = await timed(() => {
+      const writing = database.transaction(["entries", "payloads"], "readwrite", { durability: "strict" });
+      const stores = [writing.objectStore("entries"), writing.objectStore("payloads")];
+      for (const row of entries) stores[0].put(row, key(32));
+      for (const payload of payloads) stores[1].put(payload, key(40));
+      writing.commit();
+      return committed(writing);
+    });
+    const signatures = Signatures.of_one_author();
+    const signing = await timed(() => signatures.sign(BATCH));
+    signatures.free();
+    if (batch < 0) continue;
+    times.baseline.push(took);
+    times.signing.push(signing);
+  }
+  database.close();
+  await Promise.all([remove(name), remove(raw)]);
+  return { ours: median(times.ours), baseline: median(times.baseline), signing: median(times.signing) };
+}
+
+/** A fresh sync of so many small entries into durable storage, and into memory: ms. */
+export async function durableSync(relay, count, rounds) {
+  const { a, b, user, namespace, ticket, close } = await pair(relay);
+  await b.shutdown();
+  for (let index = 0; index < count; index += 1) {
+    await a.set(namespace, { user, path: ["small", String(index)], payload: `the payload of entry ${index}` });
+  }
+  const sync = async (storage) => {
+    const fresh = await WillowNode.open({ relays: [relay], storage });
+    await fresh.online();
+    const joined = await fresh.join(ticket);
+    const took = await timed(() => fresh.sync(joined.peers[0], { mode: "once" }).completed);
+    if ((await completed(fresh, namespace)) !== count) throw new Error(`not all of ${count} entries arrived`);
+    await fresh.shutdown();
+    return took;
+  };
+  const times = { ours: [], baseline: [] };
+  for (let round = 0; round < rounds; round += 1) {
+    const name = `bench-sync-${round}`;
+    times.baseline.push(await sync("memory"));
+    times.ours.push(await sync({ indexedDb: name }));
+    await remove(name);
+  }
+  const heap = { ours: await osierHeap(), baseline: 0 };
+  await close();
+  return { ours: median(times.ours), baseline: median(times.baseline), heap };
+}
