@@ -136,6 +136,23 @@ export interface SetOptions {
   signal?: AbortSignal;
 }
 
+/** How much of a drop was written. */
+export interface ExportProgress {
+  entries: number;
+  /** Those among them whose payload is not (all) here, and not in the drop. */
+  withoutPayload: number;
+  /** Bytes of the drop. */
+  bytes: number;
+}
+
+/** How much of a drop was read. */
+export interface ImportProgress {
+  inserted: number;
+  skipped: number;
+  /** Bytes of the drop. */
+  bytes: number;
+}
+
 export interface NamespaceInfo {
   id: NamespaceId;
   /** In an owned space its owner grants access; in a communal one each user writes in their own part only. */
@@ -371,6 +388,7 @@ export type ErrorCode =
   | "payloadMissing"
   | "payloadUnreadable"
   | "invalidSignature"
+  | "invalidDrop"
   | "timestampTooFarAhead"
   | "selfPeer"
   | "dialFailed"
@@ -471,6 +489,22 @@ export class WillowNode implements AsyncDisposable {
     entry: EntryKey,
     options?: { peer?: PeerId; signal?: AbortSignal; onProgress?: (progress: { received: number; total: number }) => void },
   ): Promise<void>;
+  /**
+   * What is in an area, with the payloads that are all here, as a drop: bytes in the Willow drop format, to be kept as a backup or carried by
+   * any means. It is made as it is read, never faster, and never held as a whole; what is wrong shows when it is read. `withoutPayload` counts
+   * entries whose payload is not (all) here. What is written meanwhile may or may not be in it. A drop is not encrypted.
+   */
+  exportDrop(namespace: NamespaceId, area?: AreaLike, options?: { onProgress?: (progress: ExportProgress) => void }): ReadableStream<Uint8Array>;
+  /**
+   * Takes what is in a drop, as from a peer: believed only as far as signatures and digests prove it, joined with what is here. `inserted` counts
+   * entries that are new here, `skipped` those that are here already, older than what is here, or too far in the future. Rejects with
+   * `invalidDrop` at the first fault, with `payloadUnreadable` if the stream or Blob fails, and with `aborted`; what was read before stays. A node
+   * reads one drop at a time, in the order of the calls. It gives no rights: for those see `exportSecret` and `share`.
+   */
+  importDrop(
+    drop: ReadableStream<Uint8Array> | Blob | Uint8Array,
+    options?: { signal?: AbortSignal; onProgress?: (progress: ImportProgress) => void },
+  ): Promise<{ inserted: number; skipped: number }>;
   /** Removes entries from this node only; they may come back from peers. Returns how many. */
   forget(namespace: NamespaceId, area?: AreaLike): Promise<number>;
   /**

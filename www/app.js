@@ -1,5 +1,6 @@
 // The shared notebook: what an app on top of Osier looks like. Start reading here.
 import { WillowNode } from "osier";
+import { Backup } from "./lib/backup.js";
 import { $, ask, h, toast } from "./lib/dom.js";
 import { Editor } from "./lib/editor.js";
 import { Files } from "./lib/files.js";
@@ -96,6 +97,7 @@ async function showNotebook(node, joined, name, relays, ticket) {
   const editor = new Editor(notebook, select);
   const peers = new Peers(node);
   new Storage(node);
+  new Backup(notebook);
   new Files(notebook);
   new Share(notebook, relays);
   onNew(notebook, () => select(undefined));

@@ -1,7 +1,8 @@
-//! `osier`, the native program: an always-on peer, a relay for development, and a look into a space from the shell.
+//! `osier`, the native program: an always-on peer, a relay for development, a look into a space from the shell, and backups.
 //!
 //! A file per subcommand; what they share is in `space` (open, join, sync) and `text` (how things are printed and parsed).
 
+mod backup;
 mod failure;
 mod inspect;
 mod peer;
@@ -33,6 +34,10 @@ enum Command {
     Cat(inspect::Cat),
     /// Write an entry from a file, from text or from standard input.
     Put(inspect::Put),
+    /// Write what a directory holds of a space to a file: a drop, as backup or to be carried.
+    Export(backup::Export),
+    /// Read a drop into a directory.
+    Import(backup::Import),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -43,6 +48,8 @@ async fn main() -> ExitCode {
         Command::Ls(options) => inspect::ls(options).await,
         Command::Cat(options) => inspect::cat(options).await,
         Command::Put(options) => inspect::put(options).await,
+        Command::Export(options) => backup::export(options).await,
+        Command::Import(options) => backup::import(options).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

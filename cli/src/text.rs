@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use osier::node::{EntryInfo, Path};
+use osier::node::{EntryInfo, NamespaceId, Path};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Outcome};
@@ -20,6 +20,13 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let byte = |[high, low]: &[u8; 2]| u8::try_from(digit(*high)? * 16 + digit(*low)?).ok();
     rest.is_empty().then(|| pairs.iter().map(byte).collect())?
+}
+
+/// A space, in hex.
+pub(crate) fn space_from_text(text: &str) -> Outcome<NamespaceId> {
+    let bytes: Option<[u8; 32]> = unhex(text).and_then(|bytes| bytes.try_into().ok());
+    let wrong = || Failure::new(format!("--space: expected 64 hexadecimal digits, got {text:?}"));
+    bytes.map(|bytes| NamespaceId::from_bytes(&bytes)).ok_or_else(wrong)
 }
 
 /// Components as an array: text where it is UTF-8, else `{"hex": "…"}`.

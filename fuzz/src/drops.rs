@@ -9,7 +9,7 @@ use std::{
 
 use osier_core::{
     drops::{DropOutput, DropReader, DropWriter, DropWriterOutput, DroppedPayload},
-    store::{Backend, Incoming, MemoryBackend, Origin, Outcome, Store, StoredEntry},
+    store::{Backend, Incoming, MemoryBackend, Origin, Outcome, StagingId, Store, StoredEntry},
     willow::{Area, Entrylike, Keylike, Namespaced, SignedEntry},
 };
 
@@ -17,6 +17,8 @@ use super::{
     input::Input,
     values::{namespace, signed},
 };
+
+const BY: StagingId = StagingId(1);
 
 /// `bytes`: which drop, in which pieces, with which changes; or a drop as it is.
 pub fn run(bytes: &[u8]) {
@@ -152,7 +154,7 @@ impl Import {
             DropOutput::Unverified { offset, bytes } => {
                 let entry = self.long.clone().unwrap().into_parts().0;
                 let id = osier_core::willow::EntryId::of(&entry);
-                let plan = self.store.plan_stage((entry.namespace_id(), entry.subspace_id(), entry.path()), &id, offset, bytes);
+                let plan = self.store.plan_stage((entry.namespace_id(), entry.subspace_id(), entry.path()), &id, BY, offset, bytes);
                 now(self.store.commit(&self.backend, plan)).unwrap();
                 self.check();
             }
@@ -160,7 +162,7 @@ impl Import {
                 let entry = self.long.take().unwrap();
                 assert_eq!(outboard.digest(), *entry.entry.payload_digest());
                 let place = (entry.entry.namespace_id(), entry.entry.subspace_id(), entry.entry.path());
-                let plan = self.store.plan_proven(place, &entry.id, Origin::Import);
+                let plan = self.store.plan_proven(place, &entry.id, BY, Origin::Import);
                 now(self.store.commit(&self.backend, plan)).unwrap();
                 self.check();
             }
@@ -173,7 +175,7 @@ impl Import {
     fn give_up(&mut self) {
         if let Some(entry) = self.long.take() {
             let place = (entry.entry.namespace_id(), entry.entry.subspace_id(), entry.entry.path());
-            let plan = self.store.plan_unstage(place, &entry.id, Origin::Import);
+            let plan = self.store.plan_unstage(place, &entry.id, BY, Origin::Import);
             now(self.store.commit(&self.backend, plan)).unwrap();
         }
     }

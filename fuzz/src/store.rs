@@ -8,7 +8,7 @@ use std::{
 
 use osier_core::{
     SessionId,
-    store::{Backend, BlockSums, Incoming, MemoryBackend, Order, Origin, Outcome, Store, StoreEvent},
+    store::{Backend, BlockSums, Incoming, MemoryBackend, Order, Origin, Outcome, StagingId, Store, StoreEvent},
     willow::{
         Area, Entry, EntryId, Entrylike, EntrylikeExt, FingerprintKey, Grouping, Keylike, NamespaceId, Path, PayloadDigest, Range3d,
         SignedEntry, SubspaceId, Summary, TimeRange, WriteCapability,
@@ -190,9 +190,12 @@ fn stage(input: &mut Input<'_>, store: &mut Store, model: &mut Model, number: us
                 Some(_) if here < total => Outcome::Gap { available: here },
                 Some(_) => Outcome::Extended { available: total, total },
             };
-            (store.plan_proven(at, &id, Origin::Import), expected)
+            (store.plan_proven(at, &id, StagingId(1), Origin::Import), expected)
         }
-        1 => (store.plan_unstage(at, &id, Origin::Import), if staged.is_some() { Outcome::Unstaged } else { Outcome::NothingNew }),
+        1 => (
+            store.plan_unstage(at, &id, StagingId(1), Origin::Import),
+            if staged.is_some() { Outcome::Unstaged } else { Outcome::NothingNew },
+        ),
         _ => {
             let (from, to) = (input.below(9).min(payload.len()), input.below(9).min(payload.len()));
             let bytes = payload.get(from..to).unwrap_or_default().to_vec();
@@ -202,7 +205,7 @@ fn stage(input: &mut Input<'_>, store: &mut Store, model: &mut Model, number: us
                 () if end <= here => Outcome::NothingNew,
                 () => Outcome::Staged { end, total },
             };
-            (store.plan_stage(at, &id, from as u64, bytes), expected)
+            (store.plan_stage(at, &id, StagingId(1), from as u64, bytes), expected)
         }
     };
     assert_eq!(now(store.commit(backend, plan)), Ok(vec![expected]));

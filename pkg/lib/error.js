@@ -1,7 +1,7 @@
 /** Every code there is, as in index.d.ts; the last one comes from the package itself, the others from the module. */
 const CODES = new Set([
   "invalidArgument", "invalidTicket", "ticketForAnotherUser", "obsolete", "notAuthorised", "noSuchUser", "noSuchNamespace", "noSuchEntry",
-  "payloadMissing", "payloadUnreadable", "invalidSignature", "timestampTooFarAhead", "selfPeer", "dialFailed", "timeout", "refused",
+  "payloadMissing", "payloadUnreadable", "invalidSignature", "invalidDrop", "timestampTooFarAhead", "selfPeer", "dialFailed", "timeout", "refused",
   "unsupportedVersion", "protocolViolation", "duplicate", "limitExceeded", "identityInUse", "transport", "closed", "aborted",
   "shuttingDown", "quotaExceeded", "storageLost", "storageVersion", "storageUnavailable", "alreadyOpen", "storage", "fatal", "internal", "wasmLoadFailed",
 ]);

@@ -2,6 +2,7 @@ import { RawNode } from "../generated/osier.js";
 import { abortable, checkSignal, throwIfAborted } from "./abort.js";
 import { acceptHandler } from "./accept.js";
 import { breathe } from "./breathe.js";
+import { dropStream, readDrop } from "./drop.js";
 import { WillowError, guarded, invalid } from "./error.js";
 import { IncomingSession } from "./incoming.js";
 import { Intent } from "./intent.js";
@@ -180,11 +181,23 @@ export class WillowNode {
   fetchPayload(entry, options) {
     return guarded(() => {
       const [own, rest] = split(options, "options", "signal", "onProgress");
-      if (own.onProgress !== undefined && typeof own.onProgress !== "function") throw invalid("onProgress", "expected a function");
+      checkProgress(own.onProgress);
       throwIfAborted(own.signal);
       const fetch = this.#raw.fetchPayload(keyOf(entry), rest, own.onProgress);
       return abortable(own.signal, fetch.done(), () => fetch.cancel());
     });
+  }
+
+  exportDrop(namespace, area, options) {
+    return dropStream(() => {
+      const { onProgress } = callbacks(options, "onProgress");
+      if (this.#over) throw new WillowError("shuttingDown", "the node is shutting down");
+      return [this.#raw.exportDrop(namespace, area ?? {}), onProgress];
+    });
+  }
+
+  importDrop(drop, options) {
+    return guarded(() => readDrop(() => this.#raw.importDrop(), drop, callbacks(options, "signal", "onProgress")));
   }
 
   forget(namespace, area) {
@@ -248,6 +261,27 @@ export class WillowNode {
       return { stream, signal };
     });
   }
+}
+
+function checkProgress(onProgress) {
+  if (onProgress !== undefined && typeof onProgress !== "function") throw invalid("onProgress", "expected a function");
+  return onProgress;
+}
+
+/** Options of which the module gets none. What a callback throws is its own business. */
+function callbacks(options, ...names) {
+  const [own, rest] = split(options, "options", ...names);
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) throw invalid("options", `\`${unknown}\` is no option here; there are: ${names.join(", ")}`);
+  const onProgress = checkProgress(own.onProgress);
+  const quietly = (progress) => {
+    try {
+      onProgress?.(progress);
+    } catch {
+      // As with the callback of a fetch.
+    }
+  };
+  return { signal: own.signal, onProgress: quietly };
 }
 
 /** Stands in for the module's intent when the arguments were refused: it has failed, and says so in each way. */

@@ -6,6 +6,7 @@
 
 mod accept;
 mod arguments;
+mod drops;
 mod error;
 mod events;
 mod fetch;
@@ -14,6 +15,7 @@ mod node;
 mod output;
 mod writer;
 
+pub use drops::{RawExport, RawImport};
 pub use events::RawEvents;
 pub use fetch::RawFetch;
 pub use intent::{RawIncoming, RawIntent};

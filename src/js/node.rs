@@ -5,7 +5,7 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 
 use super::{
-    RawEvents, RawFetch, RawIncoming, RawIntent, RawWriter, accept,
+    RawEvents, RawExport, RawFetch, RawImport, RawIncoming, RawIntent, RawWriter, accept,
     arguments::{self, Fields},
     error,
     output::ToJs,
@@ -264,6 +264,20 @@ impl RawNode {
             let (namespace, area) = (arguments::namespace(&namespace, "namespace")?, arguments::area(&area, "area")?);
             Ok(node.forget(namespace, Some(area)).await? as f64)
         })
+    }
+
+    /// Begins to write a drop. Throws if an argument is wrong.
+    #[wasm_bindgen(js_name = exportDrop)]
+    pub fn export_drop(&self, namespace: JsValue, area: JsValue) -> Result<RawExport, JsValue> {
+        let arguments = || Ok::<_, Error>((arguments::namespace(&namespace, "namespace")?, arguments::area(&area, "area")?));
+        let (namespace, area) = arguments().map_err(|error| error::to_js(&error))?;
+        Ok(RawExport::new(self.node.export_drop(namespace, area)))
+    }
+
+    /// Begins to read a drop.
+    #[wasm_bindgen(js_name = importDrop)]
+    pub fn import_drop(&self) -> RawImport {
+        RawImport::new(self.node.import_drop())
     }
 
     /// Changes in an area.

@@ -20,7 +20,7 @@ pub(super) trait ToJs {
 }
 
 /// Plain data of any shape. What is serialized here are our own structs of strings, numbers and bytes, which cannot fail.
-fn plain(value: &impl Serialize) -> JsValue {
+pub(super) fn plain(value: &impl Serialize) -> JsValue {
     let serializer = serde_wasm_bindgen::Serializer::new().serialize_missing_as_null(true).serialize_large_number_types_as_bigints(true);
     value.serialize(&serializer).unwrap_or(JsValue::NULL)
 }
@@ -36,7 +36,7 @@ fn hex(bytes: &[u8; 32]) -> String {
 }
 
 /// Lengths and counts are numbers; above 2^53 they are rounded.
-fn number(value: u64) -> f64 {
+pub(super) fn number(value: u64) -> f64 {
     value as f64
 }
 

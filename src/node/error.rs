@@ -62,6 +62,12 @@ pub enum Error {
         /// Which one, and why.
         reason: String,
     },
+    /// Bytes that are no drop, or one that was damaged or made up. What was read of it before stays.
+    #[error("not a good drop: {reason}")]
+    InvalidDrop {
+        /// Which rule is broken, and where.
+        reason: String,
+    },
     /// A timestamp further in the future than the policy of this node allows.
     #[error("the timestamp is further ahead than this node allows")]
     TimestampTooFarAhead,
@@ -178,6 +184,7 @@ pub const ERROR_CODES: &[&str] = &[
     "payloadMissing",
     "payloadUnreadable",
     "invalidSignature",
+    "invalidDrop",
     "timestampTooFarAhead",
     "selfPeer",
     "dialFailed",
@@ -218,6 +225,7 @@ impl Error {
             Self::PayloadMissing { .. } => "payloadMissing",
             Self::PayloadUnreadable { .. } => "payloadUnreadable",
             Self::InvalidSignature { .. } => "invalidSignature",
+            Self::InvalidDrop { .. } => "invalidDrop",
             Self::TimestampTooFarAhead => "timestampTooFarAhead",
             Self::SelfPeer => "selfPeer",
             Self::DialFailed { .. } => "dialFailed",
@@ -250,6 +258,7 @@ impl Error {
             Self::InvalidArgument { argument, .. } => Some(argument),
             Self::InvalidTicket { .. } | Self::TicketForAnotherUser => Some("ticket"),
             Self::InvalidSignature { .. } => Some("entry"),
+            Self::InvalidDrop { .. } => Some("drop"),
             Self::SelfPeer => Some("peer"),
             Self::TimestampTooFarAhead => Some("timestamp"),
             Self::NoSuchUser => Some("user"),

@@ -226,7 +226,7 @@ impl Node {
     }
 
     /// Why nobody answers.
-    fn gone(&self) -> Error {
+    pub(super) fn gone(&self) -> Error {
         if self.shared.is_running() { Error::Fatal { reason: "the node's thread ended".to_owned() } } else { Error::ShuttingDown }
     }
 }

@@ -101,6 +101,8 @@ pub(super) struct Inner {
     pub(super) status_watchers: RefCell<Vec<EventSender<NodeStatus>>>,
     pub(super) status: RefCell<NodeStatus>,
     pub(super) surroundings: Surroundings,
+    /// Held by the drop that is being read.
+    pub(super) importing: tokio::sync::Mutex<()>,
     /// Whose session it was, for the origin of entries; the latest sessions only.
     session_peers: RefCell<BTreeMap<SessionId, PeerId>>,
     next_own: Cell<u64>,
@@ -141,6 +143,7 @@ impl Inner {
             status_watchers: RefCell::default(),
             status: RefCell::new(NodeStatus::first(&options.relays, &storage)),
             surroundings: Surroundings::default(),
+            importing: tokio::sync::Mutex::default(),
             session_peers: RefCell::default(),
             next_own: Cell::new(1),
             storage,

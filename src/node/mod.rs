@@ -9,6 +9,7 @@ mod connections;
 mod convert;
 mod data;
 mod driver;
+mod drops;
 mod entries;
 mod error;
 mod event;
@@ -35,6 +36,7 @@ mod wallet;
 
 pub use crate::backend::Lock;
 pub use accept::{AcceptHandler, Acceptance};
+pub use drops::{DropExport, DropImport, ImportProgress};
 pub use entries::Entries;
 pub use error::{ERROR_CODES, Error};
 pub use event::{Completion, Origin, PeerEvent, ProgressId, Retry, SessionEvent, StoreEvent};
@@ -45,6 +47,7 @@ pub use lifecycle::Lifecycle;
 pub use options::{
     AcceptPolicy, Attempts, Interest, Interests, Limits, NodeOptions, ReconnectPolicy, SecretKey, SessionInit, StorageOptions,
 };
+pub use osier_core::drops::DropProgress;
 pub use osier_core::wallet::PeerAddress;
 pub use osier_core::{IntentId, Mode, PeerId, Role, SessionId};
 pub use set::{IntentSet, MergedEvents};

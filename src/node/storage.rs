@@ -85,6 +85,7 @@ impl<B: Backend> Storage<B> {
             backend.commit(plan.take_batch()).await?;
             store.apply(plan).map_err(stale)?;
         }
+        store.recover(&backend, &mut notes).await?;
         let storage = Self {
             store: RefCell::new(store),
             backend,

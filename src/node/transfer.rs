@@ -26,7 +26,7 @@ pub(super) struct Fetch {
 /// Why a payload was not fetched to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum FetchFailure {
-    /// The entry is not here any more, or was replaced.
+    /// The entry is not here any more, or was replaced; or a drop that is being read brings its payload.
     EntryGone,
     /// The peer does not have it (all of it), or may not give it.
     NotThere,

@@ -289,3 +289,49 @@ test(`durable: a browser is killed ${KILLS} times while it writes, and all that 
     await rm(profile.folder, { recursive: true, force: true });
   }
 });
+
+test("durable: a browser that is killed while it reads a drop keeps nothing of it that is not proven", async () => {
+  let profile = await openMortalProfile();
+  try {
+    const { page: first } = await within(60_000, "the first page", openHarness(profile));
+    await open(first);
+    const drop = await within(60_000, "staged bytes", first.evaluate(async () => {
+      const source = await osier.WillowNode.open({ storage: "memory" });
+      const user = await source.createUser();
+      const namespace = await source.createNamespace({ kind: "owned", owner: user });
+      await source.set(namespace, { user, path: ["a"], payload: "hello" });
+      await source.set(namespace, { user, path: ["b"], payload: harness.noise(3_000_000) });
+      const blob = await new Response(source.exportDrop(namespace)).blob();
+      const bytes = new Uint8Array(await blob.arrayBuffer());
+      const standing = new ReadableStream({ start: (controller) => controller.enqueue(bytes.subarray(0, -9)) });
+      harness.node.importDrop(standing).catch(() => {});
+      while ((await harness.node.storage()).payloadBytes < 2_000_000) await new Promise((resolve) => setTimeout(resolve, 10));
+      const reader = new FileReader();
+      await new Promise((resolve) => Object.assign(reader, { onload: resolve }).readAsDataURL(blob));
+      return { namespace, url: reader.result };
+    }));
+    await profile.kill();
+
+    profile = await openMortalProfile(profile.folder);
+    const { page, errors } = await within(60_000, "the second page", openHarness(profile));
+    await within(60_000, "it opens", open(page));
+    const seen = await within(60_000, "the drop is read", page.evaluate(async ({ namespace, url }) => {
+      const held = async () => {
+        const available = [];
+        for await (const entry of harness.node.entries(namespace)) available.push(entry.available);
+        const { entries, payloadBytes } = await harness.node.storage();
+        return { available, entries, payloadBytes };
+      };
+      const before = await held();
+      const result = await harness.node.importDrop(await (await fetch(url)).blob());
+      return { before, result, after: await held() };
+    }, drop));
+    assert.deepEqual(seen.before, { available: [5, 0], entries: 2, payloadBytes: 5 });
+    assert.deepEqual(seen.result, { inserted: 0, skipped: 2 });
+    assert.deepEqual(seen.after, { available: [5, 3_000_000], entries: 2, payloadBytes: 3_000_005 });
+    assert.deepEqual(errors, []);
+  } finally {
+    await profile.close();
+    await rm(profile.folder, { recursive: true, force: true });
+  }
+});

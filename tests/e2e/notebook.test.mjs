@@ -97,6 +97,44 @@ test("durable: a notebook outlives its page, and is taken over by another tab on
     await ada.getByRole("button", { name: "Create a notebook" }).waitFor();
   }));
 
+async function restore(page, buffer) {
+  await page.getByRole("button", { name: "Save a backup" }).waitFor(); // a field for files takes them even while it is hidden
+  await page.getByLabel("Restore a backup").setInputFiles({ name: "a.drop", mimeType: "application/octet-stream", buffer });
+}
+
+test("a notebook is saved to a file, and restored from it with a link when nobody is there any more", () =>
+  withPeople(async (arrive) => {
+    const ada = await arrive();
+    await create(ada, "Ada");
+    await write(ada, "notes/today", "Do not lose me.");
+    const [download] = await Promise.all([ada.waitForEvent("download"), ada.getByRole("button", { name: "Save a backup" }).click()]);
+    assert.match(download.suggestedFilename(), /^notebook-[0-9-]+\.drop$/);
+    const file = await readFile(await download.path());
+    await ada.getByText(/^Saved \d+ entries/).waitFor();
+
+    const kept = await link(ada, "write");
+    await ada.close();
+
+    const later = await arrive(kept);
+    await later.locator("#join").getByRole("button", { name: "Join" }).click();
+    await restore(later, file);
+    await later.getByText(/^Restored \d+ entries; 0 were here already/).waitFor();
+    await entry(later, "notes/today").click();
+    await preview(later).getByText("Ada", { exact: true }).waitFor();
+    await later.waitForFunction(() => document.getElementById("text").value === "Do not lose me.");
+    await write(later, "notes/later", "Here again.");
+
+    const damaged = Buffer.from(file);
+    damaged[damaged.length - 20] ^= 1;
+    await restore(later, damaged);
+    await later.getByRole("alert").getByText("not a good drop").waitFor();
+
+    const other = await arrive();
+    await create(other, "Grace");
+    await restore(other, file);
+    await other.getByRole("alert").getByText("a backup of another notebook").waitFor();
+  }));
+
 test("two people share a notebook, and see who wrote what while it is written", () =>
   withPeople(async (arrive) => {
     const ada = await arrive();

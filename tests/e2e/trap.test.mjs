@@ -12,12 +12,16 @@ test("a module that traps leaves nobody waiting", async () => {
   const { guarded, trapped } = await part("error.js");
   const { Iteration } = await part("iterate.js");
   const { Intent } = await part("intent.js");
-  let closed = 0;
+  const { dropStream, readDrop } = await part("drop.js");
+  let [closed, cancelled] = [0, 0];
   const stream = { next: never, close: () => (closed += 1) };
   const iteration = new Iteration(() => ({ stream }));
   const intent = new Intent({ peer: "", completed: never, events: () => stream, close() {} });
   const outcome = (promise) => promise.then((value) => ({ value }), (error) => ({ error }));
-  const waiting = { call: guarded(never), next: iteration.next(), completed: intent.completed, close: intent.close() };
+  const raw = { next: never, push: never, ended: never, cancel: () => (cancelled += 1) };
+  const exported = dropStream(() => [raw, () => {}]).getReader();
+  const imported = readDrop(() => raw, new Uint8Array(1), { onProgress() {} });
+  const waiting = { call: guarded(never), next: iteration.next(), completed: intent.completed, close: intent.close(), exported: exported.read(), imported };
   const outcomes = Object.entries(waiting).map(([name, promise]) => [name, outcome(promise)]);
   assert.equal(await guarded(async () => "in time"), "in time");
 
@@ -30,6 +34,6 @@ test("a module that traps leaves nobody waiting", async () => {
     assert.equal(error?.code, "fatal", name);
     assert.match(error.message, /unreachable.*reload the page/, name);
   }
-  assert.equal(closed, 2);
+  assert.deepEqual([closed, cancelled], [2, 2]);
   assert.deepEqual(await iteration.next(), { done: true, value: undefined });
 });

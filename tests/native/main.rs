@@ -5,6 +5,7 @@
 
 mod accept;
 mod data;
+mod drops;
 mod failures;
 mod harness;
 mod hostile;

@@ -75,6 +75,8 @@ pub enum DropWriteError {
     PayloadGone {
         /// Its entry.
         entry: EntryId,
+        /// Its length in bytes.
+        length: u64,
     },
     /// A long payload is not the one of its entry: the storage is damaged.
     #[error("a stored payload is not its entry's")]

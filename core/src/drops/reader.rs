@@ -70,7 +70,7 @@ pub enum DroppedPayload {
 ///     match reader.poll()? {
 ///         Some(DropOutput::Entries(entries)) => { /* Store::plan */ }
 ///         Some(DropOutput::Unverified { offset, bytes }) => { /* Store::plan_stage */ }
-///         Some(DropOutput::Verified(outboard)) => { /* Store::plan_settle */ }
+///         Some(DropOutput::Verified(outboard)) => { /* Store::plan_proven */ }
 ///         Some(DropOutput::Done) => return Ok(()),
 ///         None => match pieces.next() {
 ///             Some(piece) => reader.handle_bytes(piece.to_vec()),

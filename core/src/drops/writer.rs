@@ -300,7 +300,7 @@ impl DropWriter {
         };
         let Some(bytes) = self.reads.take(read) else { return Ok(false) };
         if bytes.len() as u64 != len {
-            return Err(DropWriteError::PayloadGone { entry: copying.entry });
+            return Err(DropWriteError::PayloadGone { entry: copying.entry, length: copying.length });
         }
         copying.read = None;
         copying.hasher.push(&bytes);

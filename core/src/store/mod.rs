@@ -66,7 +66,7 @@ pub use memory::MemoryBackend;
 pub use plan::{Incoming, Outcome, Plan};
 pub use query::{Entries, Order};
 pub use row::{EntryRef, StoredEntry};
-pub use staged::STAGED;
+pub use staged::{STAGED, StagingId};
 pub use summary::BlockSums;
 
 use events::Events;
@@ -74,6 +74,7 @@ use history::Kept;
 use index::Index;
 use plan::{Quiet, Step};
 use row::{Held, Probe, Subspace};
+use staged::Staged;
 
 use crate::willow::EntryId;
 
@@ -86,8 +87,8 @@ pub struct Store {
     events: Events,
     kept: Kept,
     epoch: u64,
-    /// Payloads with unverified bytes on the disk, and where those end.
-    staged: BTreeMap<EntryId, u64>,
+    /// Payloads with unverified bytes on the disk.
+    staged: BTreeMap<EntryId, Staged>,
 }
 
 /// The entries of one namespace.
@@ -280,7 +281,7 @@ impl Store {
 
     fn make_quietly(&mut self, change: Quiet) {
         match change {
-            Quiet::Stage { id, end } => _ = self.staged.insert(id, end),
+            Quiet::Stage { id, staged } => _ = self.staged.insert(id, staged),
             Quiet::Unstage { id } => _ = self.staged.remove(&id),
         }
     }

@@ -21,7 +21,7 @@ use super::{
     index::{Piece, Position, Run},
     key::{Bounds, path_key},
     row::{EntryRef, Held, Probe, Recency, StoredEntry, Subspace},
-    staged::forget_note,
+    staged::{Staged, forget_note},
 };
 use crate::willow::{EntryId, SignedEntry};
 
@@ -82,7 +82,7 @@ pub enum Outcome {
     },
     /// What was staged of the payload is gone.
     Unstaged,
-    /// The payload is being staged, and nothing else is added to it meanwhile. Nothing changes.
+    /// The payload is being staged by somebody else, and nothing is added to it meanwhile. Nothing changes.
     Occupied,
 }
 
@@ -112,14 +112,8 @@ pub(crate) enum Step {
 
 /// A change that nobody outside is told of; [`Store::apply`] makes it before the numbered ones.
 pub(crate) enum Quiet {
-    /// Unverified bytes of a payload are on the disk, up to here.
-    Stage {
-        id: EntryId,
-        end: u64,
-    },
-    Unstage {
-        id: EntryId,
-    },
+    Stage { id: EntryId, staged: Staged },
+    Unstage { id: EntryId },
 }
 
 /// What would change. Commit [`Plan::take_batch`], then [`Store::apply`] the plan.

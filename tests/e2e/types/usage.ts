@@ -11,8 +11,11 @@ export async function everyday(relays: string[], signal: AbortSignal): Promise<s
   const bytes: Uint8Array = await node.payload(entry, { offset: 0, length: entry.length - pruned });
   for await (const { path, available } of node.entries(space, { from: timestamp, to: timestampFromDate(new Date()) }, { limit: 3 })) void [path, available];
   await node.ingest(await node.exportEntry({ namespace: space, user, path: ["a"] }));
+  const drop: ReadableStream<Uint8Array> = node.exportDrop(space, { path: ["a"] }, { onProgress: ({ entries, withoutPayload, bytes }) => void (entries + withoutPayload + bytes) });
+  const { inserted, skipped }: { inserted: number; skipped: number } = await node.importDrop(drop, { signal, onProgress: ({ bytes }) => void bytes });
+  await node.importDrop(await new Response(node.exportDrop(space)).blob());
   const address: PeerAddress = node.address();
-  void [bytes, dateFromTimestamp(timestamp).getTime()];
+  void [inserted + skipped, bytes, dateFromTimestamp(timestamp).getTime()];
   return node.share({ namespace: address.id, access: "read", area: { path: ["a"], user } });
 }
 

@@ -73,6 +73,11 @@ fn a_payload_that_is_not_all_here_is_left_out() {
     assert_eq!(end.unwrap(), progress);
     let payloads: Vec<_> = found.into_iter().map(|(_, payload)| payload).collect();
     assert_eq!(payloads, [Some(b"payload".to_vec()), Some(vec![]), None, None]);
+
+    // Nothing is read in vain.
+    let mut writer = DropWriter::new(namespace(2), &Area::full());
+    assert!(matches!(writer.poll(&store), Ok(Some(DropWriterOutput::ReadPayload { entry, .. })) if entry == content[0].0.id));
+    assert_eq!(writer.poll(&store), Ok(None));
 }
 
 /// However much there is, little is kept and little is asked for before somebody takes what is there.
@@ -160,7 +165,7 @@ fn a_long_payload_must_stay_while_it_is_written() {
                 }
             }
         };
-        assert_eq!(end, if early { Ok(1) } else { Err(DropWriteError::PayloadGone { entry: long }) });
+        assert_eq!(end, if early { Ok(1) } else { Err(DropWriteError::PayloadGone { entry: long, length: 2_000_000 }) });
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{
 
 const PAYLOAD: &[u8] = b"a payload that nobody can check before its end";
 const TOTAL: u64 = PAYLOAD.len() as u64;
+const DROP: StagingId = StagingId(1);
+const OTHER: StagingId = StagingId(2);
 
 struct World {
     store: Store,
@@ -57,17 +59,17 @@ impl World {
     }
 
     fn stage(&mut self, offset: u64, bytes: &[u8]) -> Outcome {
-        let plan = self.store.plan_stage((&namespace(2), self.author.id(), &place()), &self.id, offset, bytes.to_vec());
+        let plan = self.store.plan_stage((&namespace(2), self.author.id(), &place()), &self.id, DROP, offset, bytes.to_vec());
         self.commit(plan)
     }
 
     fn proven(&mut self) -> Outcome {
-        let plan = self.store.plan_proven((&namespace(2), self.author.id(), &place()), &self.id, Origin::Import);
+        let plan = self.store.plan_proven((&namespace(2), self.author.id(), &place()), &self.id, DROP, Origin::Import);
         self.commit(plan)
     }
 
     fn unstage(&mut self) -> Outcome {
-        let plan = self.store.plan_unstage((&namespace(2), self.author.id(), &place()), &self.id, Origin::Import);
+        let plan = self.store.plan_unstage((&namespace(2), self.author.id(), &place()), &self.id, DROP, Origin::Import);
         self.commit(plan)
     }
 
@@ -140,6 +142,27 @@ fn a_crash_leaves_nothing_unproven() {
     }
 }
 
+/// Notes of entries that are gone, or that are none.
+#[test]
+fn notes_that_name_nothing_are_cleared_away() {
+    let world = World::new(7);
+    let names = [format!("{STAGED}{}", "07".repeat(32)), format!("{STAGED}nothing"), format!("{STAGED}{}", "é".repeat(32))];
+    let changes = names.map(|name| Change::Note { name, value: Some(vec![0; 8]) }).into();
+    now(world.backend.commit(Batch { changes, ..Batch::default() })).unwrap();
+    assert_eq!((world.after_a_crash(), world.notes()), (Some(7), 0));
+}
+
+/// What peers can send again may be lost with the power; what came in a drop and was acknowledged may not.
+#[test]
+fn a_proof_is_durable() {
+    let mut world = World::new(0);
+    let place = place();
+    let at = (&namespace(2), &world.author.id().clone(), &place);
+    assert_eq!(world.store.plan_stage(at, &world.id, DROP, 0, PAYLOAD.to_vec()).take_batch().durability, Durability::Relaxed);
+    world.stage(0, PAYLOAD);
+    assert_eq!(world.store.plan_proven(at, &world.id, DROP, Origin::Import).take_batch().durability, Durability::Strict);
+}
+
 #[test]
 fn nothing_else_is_added_to_a_payload_that_is_being_staged() {
     let mut world = World::new(0);
@@ -149,6 +172,32 @@ fn nothing_else_is_added_to_a_payload_that_is_being_staged() {
     let plan = world.store.plan(vec![again]);
     assert_eq!(world.commit(plan), Outcome::AlreadyHere);
     assert_eq!((world.available(), world.on_disk().as_slice()), (Some(0), &b"lies"[..]));
+}
+
+/// Two drops with the same entry, of which one lies, are read at the same time. Who knows that its own bytes are true knows nothing of those
+/// that the other has staged.
+#[test]
+fn what_one_has_staged_another_cannot_prove() {
+    let mut world = World::new(7);
+    world.stage(0, &[&PAYLOAD[..20], b"lies, lies, lies"].concat());
+    let (place, user) = (place(), world.author.id().clone());
+    let at = (&namespace(2), &user, &place);
+    for plan in [
+        world.store.plan_stage(at, &world.id, OTHER, 0, PAYLOAD.to_vec()),
+        world.store.plan_stage(at, &world.id, OTHER, 36, PAYLOAD[36..].to_vec()),
+        world.store.plan_proven(at, &world.id, OTHER, Origin::Import),
+        world.store.plan_unstage(at, &world.id, OTHER, Origin::Import),
+    ] {
+        assert!(plan.is_empty());
+        assert_eq!(world.commit(plan), Outcome::Occupied);
+    }
+    assert_eq!((world.available(), world.notes()), (Some(7), 1));
+    assert_eq!(world.unstage(), Outcome::Unstaged);
+    let plan = world.store.plan_stage(at, &world.id, OTHER, 0, PAYLOAD.to_vec());
+    assert_eq!(world.commit(plan), Outcome::Staged { end: TOTAL, total: TOTAL });
+    let plan = world.store.plan_proven(at, &world.id, OTHER, Origin::Import);
+    assert_eq!(world.commit(plan), Outcome::Extended { available: TOTAL, total: TOTAL });
+    assert_eq!(world.on_disk(), PAYLOAD);
 }
 
 #[test]
@@ -187,19 +236,20 @@ fn an_entry_that_goes_takes_what_was_staged_with_it() {
         world.commit(plan);
         assert_eq!((world.available(), world.on_disk().as_slice(), world.notes()), (None, &b""[..], 0));
         assert_eq!((world.stage(4, b"more"), world.proven()), (Outcome::NotHere, Outcome::NotHere));
-        if !prune {
-            // It comes back, as if nothing had been.
-            let plan = world.store.plan(vec![world.author.writes(&place(), 1, PAYLOAD)]);
-            assert_eq!(world.commit(plan), Outcome::Inserted { pruned: 0 });
-            assert_eq!((world.available(), world.on_disk().as_slice()), (Some(TOTAL), PAYLOAD));
-        }
+        // It comes back, as if nothing had been.
+        let plan = world.store.plan_forget(&namespace(2), &Area::full());
+        world.commit(plan);
+        let plan = world.store.plan(vec![world.author.sends(&place(), 1, PAYLOAD)]);
+        assert_eq!(world.commit(plan), Outcome::Inserted { pruned: 0 });
+        assert_eq!(world.extend(0, PAYLOAD), Outcome::Extended { available: TOTAL, total: TOTAL });
+        assert_eq!((world.available(), world.on_disk().as_slice()), (Some(TOTAL), PAYLOAD));
     }
 }
 
 #[test]
 fn a_plan_to_stage_is_stale_after_another_change() {
     let mut world = World::new(0);
-    let mut plan = world.store.plan_stage((&namespace(2), world.author.id(), &place()), &world.id, 0, b"lies".to_vec());
+    let mut plan = world.store.plan_stage((&namespace(2), world.author.id(), &place()), &world.id, DROP, 0, b"lies".to_vec());
     let _ = plan.take_batch();
     world.stage(0, b"other");
     assert_eq!(world.store.apply(plan), Err(StalePlan));
@@ -215,9 +265,9 @@ fn a_failing_disk_leaves_memory_and_disk_in_agreement() {
         let mut steps = 0;
         for step in 0..3 {
             let plan = match step {
-                0 => world.store.plan_stage(at, &world.id, 0, PAYLOAD[..20].to_vec()),
-                1 => world.store.plan_stage(at, &world.id, 20, PAYLOAD[20..].to_vec()),
-                _ => world.store.plan_proven(at, &world.id, Origin::Import),
+                0 => world.store.plan_stage(at, &world.id, DROP, 0, PAYLOAD[..20].to_vec()),
+                1 => world.store.plan_stage(at, &world.id, DROP, 20, PAYLOAD[20..].to_vec()),
+                _ => world.store.plan_proven(at, &world.id, DROP, Origin::Import),
             };
             match now(world.store.commit(&backend, plan)) {
                 Ok(_) => steps += 1,
@@ -229,7 +279,7 @@ fn a_failing_disk_leaves_memory_and_disk_in_agreement() {
         }
         assert_eq!((steps, world.available()), (failing, Some(7)));
         // Whoever reads the drop gives up.
-        let plan = world.store.plan_unstage(at, &world.id, Origin::Import);
+        let plan = world.store.plan_unstage(at, &world.id, DROP, Origin::Import);
         let outcome = now(world.store.commit(&backend, plan)).unwrap();
         assert_eq!(outcome, [if failing == 0 { Outcome::NothingNew } else { Outcome::Unstaged }]);
         let (opened, notes) = now(Store::open(backend.inner())).unwrap();
