@@ -130,7 +130,8 @@ export interface Limits {
 export interface SetOptions {
   user: UserId;
   path: PathLike;
-  payload: string | Uint8Array | Blob;
+  /** A stream or Blob is read to its end first: nothing is written of one that fails or ends early. */
+  payload: string | Uint8Array | Blob | ReadableStream<Uint8Array>;
   /** Default: now, or just after the newest of the user's entries at, above or below the path, whichever is later: it replaces all below. */
   timestamp?: Timestamp | Date;
   signal?: AbortSignal;

@@ -1,6 +1,7 @@
 import { abortable, throwIfAborted } from "./abort.js";
 import { breathe } from "./breathe.js";
 import { WillowError, answered, invalid } from "./error.js";
+import { isBlob, isStream, piecesOfBlob, piecesOfStream } from "./source.js";
 
 /** How many bytes of a drop that is at hand go to the module at once. */
 const PIECE = 256 * 1024;
@@ -74,8 +75,8 @@ function untilEnded(raw, source) {
 /** Pieces of a drop: `next()` resolves to bytes, or to undefined after the last. */
 function sourceOf(drop) {
   if (drop instanceof Uint8Array) return piecesOfBytes(drop);
-  if (typeof Blob === "function" && drop instanceof Blob) return piecesOfStream(drop.stream());
-  if (typeof ReadableStream === "function" && drop instanceof ReadableStream) return piecesOfStream(drop);
+  if (isBlob(drop)) return piecesOfBlob(drop, "drop");
+  if (isStream(drop)) return piecesOfStream(drop, "drop");
   throw invalid("drop", "expected a ReadableStream, a Blob or a Uint8Array");
 }
 
@@ -96,21 +97,4 @@ function piecesOfBytes(bytes) {
     return all;
   };
   return { next, cancel() {} };
-}
-
-function piecesOfStream(stream) {
-  if (stream.locked) throw invalid("drop", "the stream is being read by somebody else");
-  const reader = stream.getReader();
-  const next = async () => {
-    const { done, value } = await reader.read().catch((thrown) => Promise.reject(unreadable(thrown)));
-    if (done) return undefined;
-    if (!(value instanceof Uint8Array)) throw invalid("drop", "expected a stream of Uint8Arrays");
-    return value;
-  };
-  return { next, cancel: () => reader.cancel().catch(() => {}) };
-}
-
-function unreadable(thrown) {
-  const why = thrown instanceof Error ? thrown.message : String(thrown);
-  return new WillowError("payloadUnreadable", `drop: it could not be read to its end (${why})`, { argument: "drop" });
 }

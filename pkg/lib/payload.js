@@ -1,5 +1,6 @@
 import { abortable, throwIfAborted } from "./abort.js";
-import { WillowError, invalid } from "./error.js";
+import { answered, invalid } from "./error.js";
+import { isBlob, isStream, piecesOfBlob, piecesOfStream } from "./source.js";
 
 const encoder = new TextEncoder();
 
@@ -17,7 +18,7 @@ export async function writePayload(writer, payload, signal) {
     for (;;) {
       const piece = await abortable(signal, source.next());
       if (piece === undefined) break;
-      await writer.push(piece);
+      await answered(writer.push(piece));
     }
     throwIfAborted(signal);
   } catch (thrown) {
@@ -28,29 +29,8 @@ export async function writePayload(writer, payload, signal) {
   return writer.finish();
 }
 
-/** Pieces of a payload: `next()` resolves to bytes, or to undefined after the last. */
 function sourceOf(payload) {
-  if (typeof Blob === "function" && payload instanceof Blob) return piecesOfBlob(payload);
-  throw invalid("payload", "expected a string, a Uint8Array or a Blob");
-}
-
-function piecesOfBlob(blob) {
-  let reader;
-  let read = 0;
-  const next = async () => {
-    reader ??= blob.stream().getReader();
-    const { done, value } = await reader.read();
-    if (!done) read += value.byteLength;
-    else if (read !== blob.size) throw new Error(`it ended after ${read} of ${blob.size} bytes`);
-    return done ? undefined : value;
-  };
-  return {
-    next: () => next().catch((thrown) => Promise.reject(unreadable(thrown))),
-    cancel: () => reader?.cancel().catch(() => {}),
-  };
-}
-
-function unreadable(thrown) {
-  const why = thrown instanceof Error ? thrown.message : String(thrown);
-  return new WillowError("payloadUnreadable", `payload: the Blob could not be read to its end (${why})`, { argument: "payload" });
+  if (isBlob(payload)) return piecesOfBlob(payload, "payload");
+  if (isStream(payload)) return piecesOfStream(payload, "payload");
+  throw invalid("payload", "expected a string, a Uint8Array, a Blob or a ReadableStream");
 }

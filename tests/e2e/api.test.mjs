@@ -120,6 +120,20 @@ test("entries are written, found, read in parts and replaced", async () => {
   assert.deepEqual(seen.left, ["empty", "notes"]);
 });
 
+test("a payload may be a stream", async () => {
+  const seen = await shared.run(async () => {
+    const { node, user, space } = await harness.owner();
+    const pieces = Array.from({ length: 300 }, (_, index) => new Uint8Array(index * 10).fill(index));
+    const expected = new Uint8Array(await new Blob(pieces).arrayBuffer());
+    const payload = new ReadableStream({ pull: (to) => (pieces.length > 0 ? to.enqueue(pieces.shift()) : to.close()) });
+    const { entry } = await node.set(space, { user, path: ["stream"], payload });
+    const stored = await node.payload(entry);
+    const empty = await node.set(space, { user, path: ["empty"], payload: new Blob([]).stream() });
+    return { length: entry.length, same: stored.length === expected.length && stored.every((byte, at) => byte === expected[at]), empty: empty.entry.length };
+  });
+  assert.deepEqual(seen, { length: 448_500, same: true, empty: 0 });
+});
+
 test("timestamps are dates or bigints, and never lose to a clock by default", async () => {
   const seen = await shared.run(async () => {
     const { node, user, space } = await harness.owner();

@@ -146,6 +146,38 @@ test("a Blob that cannot be read to its end is refused", async () => {
   }
 });
 
+test("a stream that cannot be read to its end is refused, and one that is not wanted any more is cancelled", async () => {
+  const { seen, cancelled, unchanged } = await shared.run(async () => {
+    const { node, user, space } = await harness.owner();
+    const before = await harness.contents(node);
+    const cancelled = [];
+    const stream = (name, ...chunks) =>
+      new ReadableStream({
+        pull(to) {
+          const chunk = chunks.shift();
+          if (chunk instanceof Error) to.error(chunk);
+          else if (chunk !== undefined) to.enqueue(chunk);
+          else return new Promise(() => {}); // stands still
+        },
+        cancel: () => cancelled.push(name),
+      });
+    const locked = stream("locked");
+    locked.getReader();
+    const streams = { broken: stream("broken", new Uint8Array(3), new Error("the wire is cut")), text: stream("text", new Uint8Array(3), "text"), locked };
+    const seen = {};
+    for (const [name, payload] of Object.entries(streams)) seen[name] = await harness.failure(node.set(space, { user, path: ["a"], payload }));
+    const abort = new AbortController();
+    const still = node.set(space, { user, path: ["a"], payload: stream("still", new Uint8Array(3)), signal: abort.signal });
+    setTimeout(() => abort.abort(), 50);
+    seen.still = await harness.failure(still);
+    return { seen, cancelled, unchanged: before === (await harness.contents(node)) };
+  });
+  assertRefused(seen, { broken: ["payloadUnreadable", "payload"], text: invalid("payload"), locked: invalid("payload"), still: ["aborted"] });
+  assert.match(seen.broken.message, /the wire is cut/);
+  assert.deepEqual(cancelled, ["text", "still"]);
+  assert.equal(unchanged, true);
+});
+
 test("a limit on the future holds for what is written and what is ingested", async () => {
   const seen = await shared.run(async () => {
     const ahead = new Date(Date.now() + 30 * 60_000);

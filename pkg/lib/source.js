@@ -1,0 +1,37 @@
+import { WillowError, invalid } from "./error.js";
+
+/**
+ * The bytes of a stream as they come: `next()` resolves to some, or to undefined after the last. `argument` names it in errors.
+ */
+export function piecesOfStream(stream, argument) {
+  if (stream.locked) throw invalid(argument, "the stream is being read by somebody else");
+  const reader = stream.getReader();
+  const next = async () => {
+    const { done, value } = await reader.read().catch((thrown) => Promise.reject(unreadable(argument, thrown)));
+    if (done) return undefined;
+    if (!(value instanceof Uint8Array)) throw invalid(argument, "expected a stream of Uint8Arrays");
+    return value;
+  };
+  return { next, cancel: () => reader.cancel().catch(() => {}) };
+}
+
+/** As `piecesOfStream`; a Blob whose file has changed meanwhile ends too early, and is refused. */
+export function piecesOfBlob(blob, argument) {
+  const { next, cancel } = piecesOfStream(blob.stream(), argument);
+  let read = 0;
+  const counted = async () => {
+    const bytes = await next();
+    read += bytes?.byteLength ?? 0;
+    if (bytes === undefined && read !== blob.size) throw unreadable(argument, new Error(`it ended after ${read} of ${blob.size} bytes`));
+    return bytes;
+  };
+  return { next: counted, cancel };
+}
+
+export const isBlob = (value) => typeof Blob === "function" && value instanceof Blob;
+export const isStream = (value) => typeof ReadableStream === "function" && value instanceof ReadableStream;
+
+function unreadable(argument, thrown) {
+  const why = thrown instanceof Error ? thrown.message : String(thrown);
+  return new WillowError("payloadUnreadable", `${argument}: it could not be read to its end (${why})`, { argument });
+}
