@@ -160,6 +160,10 @@ export interface NamespaceInfo {
   kind: "communal" | "owned";
   /** Whether the secret that grants everything is here. */
   hasSecret: boolean;
+  /** How many of its entries are here. */
+  entries: number;
+  /** Bytes of their payloads together, whether those are here or not. */
+  payloadBytes: number;
 }
 
 export type Access = "read" | "write";

@@ -223,12 +223,20 @@ impl ToJs for NamespaceInfo {
             id: String,
             kind: &'static str,
             has_secret: bool,
+            entries: f64,
+            payload_bytes: f64,
         }
         let kind = match self.kind {
             NamespaceKind::Communal => "communal",
             NamespaceKind::Owned => "owned",
         };
-        plain(&Out { id: hex(self.id.as_bytes()), kind, has_secret: self.has_secret })
+        plain(&Out {
+            id: hex(self.id.as_bytes()),
+            kind,
+            has_secret: self.has_secret,
+            entries: number(self.entries),
+            payload_bytes: number(self.payload_bytes),
+        })
     }
 }
 

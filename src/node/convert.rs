@@ -3,9 +3,11 @@
 use osier_core::{
     Mode, Moment,
     peers::{self, Cause, CloseCode, IntentError, Outcome, Reason},
-    store::{EntryRef, StorageError, StoredEntry},
+    store::{Bounds, EntryRef, StorageError, Store, StoredEntry},
     wallet::{self, TicketError, WalletError},
 };
+
+use willow25::prelude::Area;
 
 use crate::backend::OpenError;
 
@@ -290,8 +292,11 @@ pub(super) fn kind_for(kind: NamespaceKind) -> wallet::NamespaceKind {
     }
 }
 
-pub(super) fn namespace_info(info: wallet::NamespaceInfo) -> NamespaceInfo {
-    NamespaceInfo { id: info.id, kind: kind_of(info.kind), access: info.access.map(access_of), has_secret: info.owner }
+pub(super) fn namespace_info(info: wallet::NamespaceInfo, store: &Store) -> NamespaceInfo {
+    let all = || Bounds::from(&Area::full());
+    let (entries, payload_bytes) = (store.count(&info.id, all()), store.size(&info.id, all()));
+    let access = info.access.map(access_of);
+    NamespaceInfo { id: info.id, kind: kind_of(info.kind), access, has_secret: info.owner, entries, payload_bytes }
 }
 
 pub(super) fn capability_info(info: wallet::CapabilityInfo) -> CapabilityInfo {

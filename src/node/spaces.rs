@@ -44,7 +44,11 @@ impl Node {
     /// # Errors
     /// [`Error::ShuttingDown`].
     pub async fn namespaces(&self) -> Result<Vec<NamespaceInfo>, Error> {
-        self.call(|node| async move { Ok(node.wallet.borrow().namespaces().into_iter().map(convert::namespace_info).collect()) }).await
+        self.call(|node| async move {
+            let (known, store) = (node.wallet.borrow().namespaces(), node.storage.store());
+            Ok(known.into_iter().map(|info| convert::namespace_info(info, &store)).collect())
+        })
+        .await
     }
 
     /// The capabilities held here, for one namespace or all.

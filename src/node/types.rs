@@ -136,6 +136,10 @@ pub struct NamespaceInfo {
     pub access: Option<Access>,
     /// Whether the secret that grants everything is here.
     pub has_secret: bool,
+    /// How many entries of it are here.
+    pub entries: u64,
+    /// How long their payloads are together, in bytes, whether those are here or not.
+    pub payload_bytes: u64,
 }
 
 /// Reading, or reading and writing.

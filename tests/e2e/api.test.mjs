@@ -46,6 +46,7 @@ test("users, spaces and capabilities are listed, and secrets move to another nod
       users2: await other.users(),
       spaces2: await other.namespaces(),
       pruned: (await other.set(owned, { user: ada, path: ["a"], payload: "moved" })).pruned,
+      filled: await other.namespaces(),
     };
   });
   const { ada, bob, owned, communal } = seen;
@@ -63,6 +64,7 @@ test("users, spaces and capabilities are listed, and secrets move to another nod
   assert.deepEqual(seen.users2, [ada]);
   assert.deepEqual(seen.spaces2.map(({ id, hasSecret }) => [id, hasSecret]), [[owned, true]]);
   assert.equal(seen.pruned, 0);
+  assert.deepEqual(seen.filled, [{ id: owned, kind: "owned", hasSecret: true, entries: 1, payloadBytes: 5 }]);
 });
 
 test("entries are written, found, read in parts and replaced", async () => {
