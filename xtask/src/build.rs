@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use crate::process::{Outcome, capture, program, run};
@@ -102,8 +103,20 @@ pub fn package() -> Outcome<PathBuf> {
     tarball()
 }
 
+/// Begins to build the site, beside what the caller does meanwhile. Whoever calls [`site`] waits for that, and hears what is wrong with it.
+pub fn begin() {
+    std::thread::spawn(|| {
+        // Told again when the site is needed.
+        let _ = site();
+    });
+}
+
+/// Held by who builds the site: it has one folder.
+static BUILDING: Mutex<()> = Mutex::new(());
+
 /// Builds the site, with the package as it comes out of its tarball.
 pub fn site() -> Outcome {
+    let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let tarball = package()?;
     let folder = site_folder();
     clear(&folder)?;

@@ -102,6 +102,9 @@ fn browser(filters: &[String]) -> Outcome<Counts> {
     setup::wasm_target()?;
     let (bindgen, pack, browser) = (setup::wasm_bindgen()?, setup::wasm_pack()?, setup::chromium()?);
     let relay = Relay::start(&osier()?, RELAY_PORT)?;
+    if filters.is_empty() {
+        build::begin();
+    }
     let mut counts = Counts::default();
     for selection in selections(filters) {
         let mut command = program(&pack);
