@@ -202,17 +202,63 @@ test("durable: a browser that finds its database broken says so, and what it has
   }
 });
 
+test("durable: what a kill has torn off the browser's log is not missed later", async () => {
+  let profile = await openMortalProfile();
+  try {
+    const visit = async () => {
+      const { page } = await openHarness(profile);
+      await open(page);
+      return page.evaluate(async () => {
+        const { dataLoss, entries } = await harness.node.storage();
+        const [user] = await harness.node.users();
+        const [space] = await harness.node.namespaces();
+        harness.user = user ?? (await harness.node.createUser());
+        harness.namespace = space?.id ?? (await harness.node.createNamespace({ kind: "owned", owner: harness.user }));
+        for (let index = 0; index < 20; index += 1) await harness.edit([String(entries), String(index)], "hello");
+        return { dataLoss, entries };
+      });
+    };
+    assert.deepEqual(await visit(), { dataLoss: null, entries: 0 });
+    await profile.kill();
+    await tearLogs(profile.folder);
+    for (const entries of [20, 40]) {
+      profile = await openMortalProfile(profile.folder);
+      const seen = await visit();
+      assert.deepEqual(seen.dataLoss, null);
+      assert.ok(seen.entries >= entries - 1, `${seen.entries} of ${entries}`); // what was torn off may have been an entry
+      await profile.kill();
+    }
+    profile = await openMortalProfile(profile.folder);
+  } finally {
+    await profile.close();
+    await rm(profile.folder, { recursive: true, force: true });
+  }
+});
+
+/** Cuts the last record of the logs of a profile's databases, as a kill in the middle of a write does. */
+async function tearLogs(profile) {
+  for (const file of await logsOf(profile)) {
+    const { size } = await file.stat();
+    await file.truncate(size - 9);
+    await file.close();
+  }
+}
+
 /** Overwrites the middle of the logs of a profile's databases. */
 async function breakDatabases(profile) {
-  const databases = join(profile, "Default", "IndexedDB");
-  const logs = (await readdir(databases, { recursive: true })).filter((name) => name.endsWith(".log"));
-  assert.ok(logs.length > 0);
-  for (const name of logs) {
-    const file = await openFile(join(databases, name), "r+");
+  for (const file of await logsOf(profile)) {
     const { size } = await file.stat();
     await file.write(Buffer.alloc(64, 0x5a), 0, 64, Math.floor(size / 2));
     await file.close();
   }
+}
+
+/** The logs of a profile's databases, open for writing. */
+async function logsOf(profile) {
+  const databases = join(profile, "Default", "IndexedDB");
+  const logs = (await readdir(databases, { recursive: true })).filter((name) => name.endsWith(".log"));
+  assert.ok(logs.length > 0);
+  return Promise.all(logs.map((name) => openFile(join(databases, name), "r+")));
 }
 
 test(`durable: a browser is killed ${KILLS} times while it writes, and all that it acknowledged is there`, async (t) => {

@@ -8,6 +8,7 @@
 //! | `history` | key, big-endian | a record of the history |
 //! | `notes`, `secrets` | name | value |
 //! | `meta` | [`STATE`] | [`State`](super::state::State) |
+//! | `meta` | [`OPEN`] | nothing, as long as it is open; still there when it was not closed |
 //! | `keys` | [`WRAPPING`] | the key that secrets are wrapped with, a `CryptoKey` |
 //!
 //! Keys but names, and values but the `CryptoKey`, are `Uint8Array`s. A transaction ends by itself when the browser has nothing to do for
@@ -50,6 +51,8 @@ pub(super) const KEYS: &str = "keys";
 
 /// Where the state is, in `meta`.
 pub(super) const STATE: &str = "state";
+/// What is in `meta` while the database is open.
+pub(super) const OPEN: &str = "open";
 /// Where the wrapping key is, in `keys`.
 pub(super) const WRAPPING: &str = "wrapping";
 

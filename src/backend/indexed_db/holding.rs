@@ -3,10 +3,11 @@
 use std::{
     cell::RefCell,
     rc::{Rc, Weak},
+    time::Duration,
 };
 
 use indexed_db_futures::{
-    BuildPrimitive,
+    BuildPrimitive, KeyRange,
     database::{Database, VersionChangeListener},
 };
 use osier_core::store::{Durability, RowCodec, StorageError};
@@ -15,15 +16,18 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::CryptoKey;
 
 use super::{
-    database::{self, Connection, IfNone, KEYS, META, Opened, STATE, WRAPPING, bytes, complete, get, put, reading, writing},
+    database::{self, Connection, IfNone, KEYS, META, OPEN, Opened, STATE, WRAPPING, bytes, complete, get, put, reading, remove, writing},
     failure::Failure,
     secrets::{Wrapping, generate, subtle},
     state::State,
 };
 use crate::{
     backend::{OpenError, SCHEMA},
-    platform::{Task, spawn_local, unix_micros},
+    platform::{Task, spawn_local, timeout, unix_micros},
 };
+
+/// How long closing waits for its last note.
+const LAST_NOTE: Duration = Duration::from_secs(2);
 
 /// Why a storage is lost that another opening owns.
 pub(super) const TAKEN_OVER: &str = "another tab took the storage over";
@@ -40,6 +44,8 @@ pub(super) struct Holding {
     standing: watch::Sender<Standing>,
     /// What the browser said on opening of data that it has lost.
     pub(super) data_loss: Option<String>,
+    /// Whether it was open when its last owner, or the browser, ended.
+    pub(super) was_left_open: bool,
 }
 
 /// How a storage stands.
@@ -67,7 +73,7 @@ impl Holding {
             }
             Err(failure) => return Err(failure.into_open()),
         };
-        let (state, key) = take_over(&connection).await.map_err(Failure::into_open)?;
+        let Taken { state, key, was_left_open } = take_over(&connection).await.map_err(Failure::into_open)?;
         if state.schema > SCHEMA {
             return Err(OpenError::NewerVersion { found: state.schema });
         }
@@ -79,6 +85,7 @@ impl Holding {
             connection: RefCell::default(),
             standing: watch::Sender::new(Standing::Good),
             data_loss,
+            was_left_open,
         });
         holding.adopt(connection).map_err(Failure::into_open)?;
         Ok(holding)
@@ -110,8 +117,24 @@ impl Holding {
         self.connection.take();
     }
 
-    /// Ends the use of it.
-    pub(super) fn close(&self) {
+    /// Ends the use of it, which is noted in it if it is still ours.
+    pub(super) async fn close(self: &Rc<Self>) {
+        let note = self.run(async |database: &Database| {
+            let transaction = writing(database, &[META], Durability::Relaxed)?;
+            let meta = transaction.object_store(META)?;
+            let state = get(&meta, STATE.into())?.await?.ok_or(Failure::Gone)?;
+            if State::decode(&bytes(&state)?)?.epoch == self.epoch {
+                remove(&meta, KeyRange::Only(OPEN.into()))?;
+            }
+            drop(meta);
+            complete(transaction).await
+        });
+        // Where it cannot be noted, the next one takes it for left open.
+        let _ = timeout(LAST_NOTE, note).await;
+        self.end();
+    }
+
+    fn end(&self) {
         self.standing.send_replace(Standing::Closed);
         self.connection.take();
     }
@@ -185,24 +208,34 @@ async fn follow(mut events: VersionChangeListener, holding: Weak<Holding>, open:
     }
 }
 
-/// Begins a new epoch in a database, unless its schema is newer than this code. Returns its state, and the wrapping key if it has one.
-async fn take_over(database: &Database) -> Result<(State, Option<CryptoKey>), Failure> {
+/// A database that was taken over.
+struct Taken {
+    state: State,
+    /// The wrapping key, if it has one.
+    key: Option<CryptoKey>,
+    was_left_open: bool,
+}
+
+/// Begins a new epoch in a database, unless its schema is newer than this code.
+async fn take_over(database: &Database) -> Result<Taken, Failure> {
     let transaction = writing(database, &[META, KEYS], Durability::Relaxed)?;
     let (meta, keys) = (transaction.object_store(META)?, transaction.object_store(KEYS)?);
-    let (state, key) = (get(&meta, STATE.into())?, get(&keys, WRAPPING.into())?);
+    let (state, left, key) = (get(&meta, STATE.into())?, get(&meta, OPEN.into())?, get(&keys, WRAPPING.into())?);
     let mut state = match state.await? {
         Some(state) => State::decode(&bytes(&state)?)?,
         None => State::new(),
     };
+    let was_left_open = left.await?.is_some();
     let key = key.await?.and_then(|key| key.dyn_into().ok());
     if state.schema <= SCHEMA {
         // It begins with the time, so that a database made anew has a greater epoch than one of the same name that was deleted.
         state.epoch = state.epoch.saturating_add(1).max(unix_micros());
         put(&meta, STATE.into(), &state.encode())?;
+        put(&meta, OPEN.into(), &[])?;
         drop((meta, keys));
         complete(transaction).await?;
     }
-    Ok((state, key))
+    Ok(Taken { state, key, was_left_open })
 }
 
 /// What wraps secrets, with the key of the database or a new one. `None` where the browser does not have such keys, or cannot keep them.

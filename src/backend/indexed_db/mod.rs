@@ -7,6 +7,7 @@
 //! | `load`, `batch`, `commit`, `payload`, `history` | reading and writing |
 //! | `secrets` | secrets at rest |
 //! | `holding` | the connection, and losing it |
+//! | `renew` | what makes up for a defect of Chromium |
 //! | `failure` | what goes wrong |
 //!
 //! The owner holds a Web Lock as long as it has the database open. Since a lock can be stolen, and a tab may be frozen while it writes,
@@ -24,6 +25,7 @@ mod history;
 mod holding;
 mod load;
 mod payload;
+mod renew;
 mod secrets;
 mod state;
 
@@ -61,6 +63,7 @@ pub struct Durable {
     ahead: RefCell<Option<Ahead>>,
     owner: RefCell<Option<OwnerLock>>,
     _thefts: Task,
+    renewal: RefCell<Option<Task>>,
 }
 
 impl Durable {
@@ -85,7 +88,8 @@ impl Durable {
                 holding.lose(TAKEN_OVER);
             }
         });
-        Ok(Self { holding, ahead: RefCell::default(), owner: RefCell::new(Some(owner)), _thefts: thefts })
+        let renewal = (holding.was_left_open && renew::is_needed()).then(|| spawn_local(renew(holding.clone())));
+        Ok(Self { holding, ahead: RefCell::default(), owner: RefCell::new(Some(owner)), _thefts: thefts, renewal: RefCell::new(renewal) })
     }
 
     /// Deletes the database of this name, if there is one.
@@ -131,6 +135,13 @@ impl Durable {
             }
         }
         Ok(sealed)
+    }
+}
+
+/// See [`renew`](self::renew).
+async fn renew(holding: Rc<Holding>) {
+    if let Err(error) = holding.run(async |database: &Database| renew::renew(database).await).await {
+        tracing::debug!("the log of the storage was not renewed: {error}");
     }
 }
 
@@ -185,7 +196,8 @@ impl Backend for Durable {
 
     async fn close(&self) -> Result<(), StorageError> {
         self.ahead.take();
-        self.holding.close();
+        self.renewal.take();
+        self.holding.close().await;
         let owner = self.owner.take();
         if let Some(owner) = owner {
             owner.release().await;
