@@ -201,3 +201,28 @@ pub(super) fn listen<T>(watchers: &RefCell<Vec<EventSender<T>>>, watcher: EventS
 pub(super) fn tell<T: Coalesce + Clone>(watchers: &RefCell<Vec<EventSender<T>>>, event: &T) {
     watchers.borrow_mut().retain(|watcher| watcher.push(event.clone()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::events;
+
+    #[test]
+    fn listeners_that_are_gone_are_forgotten() {
+        let watchers = RefCell::default();
+        let add = || {
+            let (sender, events) = events::channel([]);
+            listen(&watchers, sender);
+            events
+        };
+        for _ in 0..10 {
+            drop(add());
+        }
+        let kept = add();
+        assert_eq!(watchers.borrow().len(), 1, "also while nothing happens");
+        drop(add());
+        tell(&watchers, &NodeStatus::default());
+        assert_eq!(watchers.borrow().len(), 1, "and when something does");
+        assert_eq!(kept.try_next(), Some(NodeStatus::default()));
+    }
+}

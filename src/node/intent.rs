@@ -158,3 +158,24 @@ impl super::events::Coalesce for IncomingSession {
         self.log.is_settled()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::events;
+
+    #[test]
+    fn a_slow_consumer_of_sessions_loses_those_that_are_over_first() {
+        let session = |number| IncomingSession::new(PeerId([1; 32]), SessionId(number), Arc::new(SessionLog::new()));
+        let (sender, sessions) = events::channel([]);
+        sender.push(session(0));
+        for number in 1..5000 {
+            let over = session(number);
+            over.log.settle(Ok(Completion::Complete));
+            sender.push(over);
+        }
+        let kept: Vec<_> = std::iter::from_fn(|| sessions.try_next()).map(|session| session.session().0).collect();
+        assert_eq!((kept.first(), kept.last()), (Some(&0), Some(&4999)));
+        assert!(kept.len() < 5000);
+    }
+}

@@ -255,3 +255,19 @@ pub(super) fn session_event(node: &Inner, event: Event) -> Option<SessionEvent> 
         Event::Terminated | Event::IdentityInUse { .. } | Event::Forgotten => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intents_settle_whatever_becomes_of_their_node() {
+        let log = Arc::new(SessionLog::new());
+        let (selection, peer) = (InterestSelection::All, PeerId([1; 32]));
+        let entry = IntentEntry { peer, relays: Vec::new(), selection, mode: Mode::Live, log: log.clone() };
+        let intents = Intents { all: BTreeMap::from([(IntentId(1), entry)]) };
+        assert!(!log.is_settled());
+        drop(intents);
+        assert!(log.is_settled());
+    }
+}

@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use osier_core::Role;
-use willow25::prelude::{Area, NamespaceId, SubspaceId};
+use willow25::prelude::{Area, NamespaceId, Path, SubspaceId};
 
 use super::*;
-use crate::node::Retry;
+use crate::node::{EntryKey, Retry};
 
 fn all(events: &Events<SessionEvent>) -> Vec<SessionEvent> {
     std::iter::from_fn(|| events.try_next()).collect()
@@ -98,4 +98,23 @@ fn a_new_overlap_makes_reconciled_all_untrue_until_it_is_said_again() {
         log.push(&event);
     }
     assert_eq!(all(&log.events()), [overlap(2), reconciled(2), overlap(1), reconciled(1), SessionEvent::ReconciledAll]);
+}
+
+#[test]
+fn progress_of_a_payload_replaces_what_was_told_of_that_payload_alone() {
+    let log = SessionLog::new();
+    let events = log.events();
+    let payload = |user: u8, received| SessionEvent::Payload {
+        entry: EntryKey {
+            namespace: NamespaceId::from_bytes(&[9; 32]),
+            subspace: SubspaceId::from_bytes(&[user; 32]),
+            path: Path::from_slices(&[b"at"]).unwrap(),
+        },
+        received,
+        total: 9,
+    };
+    for event in [payload(1, 1), payload(2, 1), payload(1, 2), progress(1), payload(1, 3)] {
+        log.push(&event);
+    }
+    assert_eq!(all(&events), [payload(2, 1), progress(1), payload(1, 3)]);
 }

@@ -96,3 +96,7 @@ impl MergedEvents {
         None
     }
 }
+
+#[cfg(test)]
+#[path = "set_tests.rs"]
+mod tests;

@@ -124,10 +124,12 @@ async fn a_handler_that_never_resolves_stalls_nothing_and_is_dropped() {
     let relay = Relay::start().await;
     let (b, c, d) = (relay.node().await, relay.node().await, relay.node().await);
     let (dropped, mut drops) = mpsc::unbounded_channel();
+    let (asked, mut questions) = mpsc::unbounded_channel();
     let friend = c.id();
     let a = relay
         .node_that(AcceptHandler::new(move |peer| {
             let guard = OnDrop(dropped.clone());
+            asked.send(peer).unwrap();
             async move {
                 if peer != friend {
                     pending::<()>().await;
@@ -142,6 +144,7 @@ async fn a_handler_that_never_resolves_stalls_nothing_and_is_dropped() {
         share(&a, &ns, Access::Read, node).await;
     }
     let stuck = b.sync(a.address(), impatient());
+    assert_eq!(soon("the question", questions.recv()).await, Some(b.id()));
     // Somebody else, and writes, go on meanwhile.
     let live = c.sync(a.address(), init(Mode::Live));
     reconciled(&live.events()).await;
@@ -380,4 +383,121 @@ async fn one_question_per_peer_at_a_time() {
     assert_eq!(asked.load(Ordering::Relaxed), 1, "they share a session");
     a.shutdown().await;
     b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_yes_that_comes_late_joins_the_session_of_an_own_intent() {
+    let relay = Relay::start().await;
+    let b = relay.node().await;
+    let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let a = relay
+        .node_that(AcceptHandler::new({
+            let (asked, answer) = (asked.clone(), answer.clone());
+            move |_| {
+                let (asked, answer) = (asked.clone(), answer.clone());
+                async move {
+                    asked.notify_one();
+                    answer.notified().await;
+                    Some(init(Mode::Live))
+                }
+            }
+        }))
+        .await;
+    let (_, ns) = space(&a).await;
+    let joined = share(&a, &ns, Access::Write, &b).await;
+    write(&b, &ns, &joined.user, "theirs", b"b").await;
+    let incoming = a.incoming();
+    let from_b = b.sync(a.address(), init(Mode::Live));
+    soon("the question", asked.notified()).await;
+    let from_a = a.sync(b.address(), below(&ns, "own", Mode::Live));
+    reconciled(&from_a.events()).await;
+    assert!(contents(&a, &ns).await.is_empty());
+    assert!(incoming.try_next().is_none());
+    let news = a.subscribe(ns.clone(), Area::full(), None);
+    answer.notify_one();
+    arrival(&news, "theirs").await;
+    let session = soon("the accepted session", incoming.next()).await.unwrap();
+    assert_eq!(session.peer(), b.id());
+    let events = session.events();
+    reconciled(&events).await;
+    a.shutdown().await;
+    let end = event("its end", &events, |event| event.is_terminal().then(|| event.clone())).await;
+    assert_eq!(end, SessionEvent::Error { error: Error::ShuttingDown });
+    drop((from_a, from_b));
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_a_yes_asked_for_is_not_wanted_any_more_once_it_is_taken_back() {
+    let relay = Relay::start().await;
+    let b = relay.node().await;
+    let end = Arc::new(Notify::new());
+    let a = relay
+        .node_that(AcceptHandler::new({
+            let end = end.clone();
+            move |_| {
+                let end = end.clone();
+                async move { Some(Acceptance::new(init(Mode::Live)).until(async move { end.notified().await })) }
+            }
+        }))
+        .await;
+    let (_, ns) = space(&a).await;
+    let joined = share(&a, &ns, Access::Write, &b).await;
+    let incoming = a.incoming();
+    let from_b = b.sync(a.address(), init(Mode::Live));
+    let session = soon("the accepted session", incoming.next()).await.unwrap();
+    let own = a.sync(b.address(), below(&ns, "own", Mode::Live));
+    reconciled(&own.events()).await;
+    let news = a.subscribe(ns.clone(), Area::full(), None);
+    write(&b, &ns, &joined.user, "theirs/1", b"b").await;
+    arrival(&news, "theirs/1").await;
+    end.notify_one();
+    event("its end", &session.events(), |event| event.is_terminal().then_some(())).await;
+    // The peer has heard of it when it answers something later.
+    let fence = a.sync(b.address(), below(&ns, "fence", Mode::Once));
+    assert_eq!(soon("the fence", fence.completed()).await, Ok(Completion::Complete));
+    for at in ["theirs/2", "own/2"] {
+        write(&b, &ns, &joined.user, at, b"b").await;
+    }
+    arrival(&news, "own/2").await;
+    let paths: Vec<_> = contents(&a, &ns).await.into_iter().map(|entry| entry.1).collect();
+    assert!(!paths.contains(&path("theirs/2")), "{paths:?}");
+    drop(from_b);
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_question_about_a_peer_that_is_gone_is_dropped_at_once() {
+    let relay = Relay::start().await;
+    let (b, c) = (relay.node().await, relay.node().await);
+    let (asked, mut questions) = mpsc::unbounded_channel();
+    let (patient, mut dropped) = (b.id(), [mpsc::unbounded_channel(), mpsc::unbounded_channel()]);
+    let senders = [dropped[0].0.clone(), dropped[1].0.clone()];
+    let a = relay
+        .node_that(AcceptHandler::new(move |peer| {
+            asked.send(peer).unwrap();
+            let guard = OnDrop(senders[usize::from(peer != patient)].clone());
+            async move {
+                pending::<()>().await;
+                drop(guard);
+                None::<SessionInit>
+            }
+        }))
+        .await;
+    let (_, ns) = space(&a).await;
+    for node in [&b, &c] {
+        share(&a, &ns, Access::Read, node).await;
+    }
+    let waits = b.sync(a.address(), impatient());
+    assert_eq!(soon("the first question", questions.recv()).await, Some(b.id()));
+    let leaves = c.sync(a.address(), impatient());
+    assert_eq!(soon("the second question", questions.recv()).await, Some(c.id()));
+    leaves.close().await;
+    assert_eq!(soon("the end of the second", dropped[1].1.recv()).await, Some(()));
+    assert!(dropped[0].1.try_recv().is_err(), "the first, whose time is up earlier, is still asked");
+    drop(waits);
+    for node in [a, b, c] {
+        node.shutdown().await;
+    }
 }

@@ -233,3 +233,33 @@ async fn a_peer_that_vanishes_without_a_word_is_forgotten() {
     endpoint.close().await;
     honest.stop().await;
 }
+
+#[tokio::test]
+async fn connections_without_a_hello_are_few_per_peer_and_the_oldest_gives_way() {
+    let honest = Honest::start().await;
+    let endpoint = stranger(&honest.relay).await;
+    let mut silent = Vec::new();
+    for _ in 0..5 {
+        silent.push(dial(&endpoint, &honest.relay, &honest.target, ALPN).await.unwrap());
+    }
+    assert_eq!(close_code(&silent[0]).await, 7);
+    assert!(silent[1..].iter().all(|connection| connection.close_reason().is_none()));
+    honest.go_on("after").await;
+    endpoint.close().await;
+    honest.stop().await;
+}
+
+#[tokio::test]
+async fn a_payload_stream_that_asks_for_nothing_holds_up_no_other() {
+    let honest = Honest::start().await;
+    let endpoint = stranger(&honest.relay).await;
+    let (connection, _send, _recv) = admitted(&endpoint, &honest).await;
+    let (mut idle, _answer) = connection.open_bi().await.unwrap();
+    idle.write_all(&[0]).await.unwrap();
+    let (mut asks, _answer) = connection.open_bi().await.unwrap();
+    asks.write_all(&[0xff; 20]).await.unwrap();
+    asks.finish().unwrap();
+    assert_eq!(close_code(&connection).await, 8, "the second was read, too");
+    endpoint.close().await;
+    honest.stop().await;
+}

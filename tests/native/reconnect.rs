@@ -10,7 +10,7 @@ use osier::{
     Events, Node, NodeOptions,
     node::{
         Access, Area, Attempts, Completion, Error, Lifecycle, Mode, PeerAddress, PeerEvent, PeerId, PeerState, ReconnectPolicy, RelayState,
-        SecretKey, SessionEvent, SessionInit, ShareRequest,
+        Role, SecretKey, SessionEvent, SessionInit, ShareRequest,
     },
 };
 
@@ -27,6 +27,11 @@ fn with(mode: Mode, policy: ReconnectPolicy) -> SessionInit {
 
 /// A peer that closes every connection with the code 1 as soon as it is there, and counts them.
 async fn grump(relay: &Relay) -> (PeerAddress, Arc<AtomicUsize>) {
+    grump_with(relay, 1).await
+}
+
+/// The same with another code.
+async fn grump_with(relay: &Relay, code: u32) -> (PeerAddress, Arc<AtomicUsize>) {
     let map = RelayMap::from_iter([RelayConfig::new(relay.url.parse().unwrap(), None)]);
     let endpoint = iroh::Endpoint::builder(presets::Minimal)
         .relay_mode(RelayMode::Custom(map))
@@ -43,7 +48,7 @@ async fn grump(relay: &Relay) -> (PeerAddress, Arc<AtomicUsize>) {
         while let Some(incoming) = endpoint.accept().await {
             if let Ok(connection) = incoming.await {
                 calls.fetch_add(1, Ordering::Relaxed);
-                connection.close(1_u32.into(), b"go away");
+                connection.close(code.into(), b"go away");
             }
         }
     });
@@ -56,14 +61,14 @@ async fn established(events: &Events<SessionEvent>) {
 
 /// Waits for a loss and what follows from it. Returns its cause and the wait.
 async fn loss(events: &Events<SessionEvent>) -> (Error, Option<u64>) {
-    let cause = event("disconnected", events, |event| match event {
-        SessionEvent::Disconnected { cause, .. } => Some(cause.clone()),
+    let (cause, planned) = event("disconnected", events, |event| match event {
+        SessionEvent::Disconnected { cause, retry } => Some((cause.clone(), *retry)),
         _ => None,
     })
     .await;
     let wait = match soon("what follows a loss", events.next()).await {
         Some(SessionEvent::Reconnecting { cause: again, retry }) => {
-            assert_eq!(again, cause);
+            assert_eq!((again, Some(retry.attempt)), (cause.clone(), planned.map(|planned| planned.attempt)));
             retry.millis
         }
         other => panic!("a loss is followed by the wait: {other:?}"),
@@ -213,6 +218,15 @@ async fn reconnect_believes_in_no_network_only_without_a_relay() {
         matches!(event, SessionEvent::Reconnecting { retry, .. } if retry.millis.is_none()).then_some(())
     })
     .await;
+    // As the page learns more, it says more.
+    let online = |online| a.notify(Lifecycle { online: Some(online), ..Lifecycle::default() });
+    online(true);
+    event("an attempt", &events, |event| matches!(event, SessionEvent::Connecting).then_some(())).await;
+    online(false);
+    event("no timer again", &events, |event| {
+        matches!(event, SessionEvent::Reconnecting { retry, .. } if retry.millis.is_none()).then_some(())
+    })
+    .await;
     // A relay that is back says that there is a network.
     let relay = Relay::start_at(address).await;
     event("the next attempt", &events, |event| matches!(event, SessionEvent::Connecting).then_some(())).await;
@@ -282,6 +296,136 @@ async fn disconnect_ends_what_there_is_with_a_peer_and_the_states_are_told() {
         "{seen:?}"
     );
     assert!(b.peers().await.unwrap().is_empty());
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn reconnect_is_told_to_who_watches_peers_and_so_is_a_key_that_is_used_twice() {
+    let relay = Relay::start().await;
+    let node = relay.node().await;
+    space(&node).await;
+    for code in [1, 9] {
+        let (peer, _) = grump_with(&relay, code).await;
+        let watch = node.watch_peers();
+        let intent = node.sync(peer.clone(), with(Mode::Live, quick(Attempts::ByMode)));
+        let mut told = Vec::new();
+        event("the wait", &watch, |event| {
+            told.push(event.clone());
+            matches!(event, PeerEvent::Reconnecting { peer: of, retry_millis: Some(_) } if *of == peer.id).then_some(())
+        })
+        .await;
+        assert!(told.contains(&PeerEvent::Connecting { peer: peer.id }), "{told:?}");
+        let closed = |event: &PeerEvent| matches!(event, PeerEvent::Closed { peer: of, code: known, .. } if (*of, *known) == (peer.id, Some(code.into())));
+        assert!(told.iter().any(closed), "{told:?}");
+        assert_eq!(told.contains(&PeerEvent::IdentityInUse { peer: peer.id, certain: true }), code == 9, "{told:?}");
+        intent.close().await;
+    }
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn peers_are_described_from_both_ends() {
+    let relay = Relay::start().await;
+    let (a, b) = (relay.node().await, relay.node().await);
+    let (user, ns) = space(&a).await;
+    write(&a, &ns, &user, "large", &vec![7; 300_000]).await;
+    share(&a, &ns, Access::Read, &b).await;
+    let now = || osier::platform::unix_micros() / 1000;
+    let before = now();
+    let (news, live) = (b.subscribe(ns.clone(), Area::full(), None), b.sync(a.address(), init(Mode::Live)));
+    established(&live.events()).await;
+    let after = now();
+    arrival(&news, "large").await;
+    // One end's role and bytes are the other's, turned round.
+    let ([of_a], [of_b]) = (&b.peers().await.unwrap()[..], &a.peers().await.unwrap()[..]) else { panic!("one peer each") };
+    assert_eq!((of_a.role, of_b.role), (Some(Role::Alfie), Some(Role::Betty)));
+    assert_eq!((&of_a.intents[..], &of_b.intents[..]), (&[live.id()][..], &[][..]));
+    assert!(of_a.bytes_received > 300_000 && of_a.bytes_sent < 300_000, "{of_a:?}");
+    assert!(of_b.bytes_sent > 300_000 && of_b.bytes_received < 300_000, "{of_b:?}");
+    // However much later one asks.
+    let mut round = 0;
+    while now() <= after + 10 {
+        round += 1;
+        write(&a, &ns, &user, &format!("round/{round}"), b"").await;
+        arrival(&news, &format!("round/{round}")).await;
+    }
+    let since = b.peers().await.unwrap()[0].since_unix_millis;
+    assert!((before.saturating_sub(2)..=after + 2).contains(&since), "{before} {since} {after}");
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_peer_is_dialed_at_the_relays_of_its_address_or_else_at_the_own_ones() {
+    let (one, two) = (Relay::start().await, Relay::start().await);
+    let (a, b, c) = (one.node().await, two.node().await, one.node().await);
+    let (_, ns) = space(&a).await;
+    for node in [&b, &c] {
+        share(&a, &ns, Access::Read, node).await;
+    }
+    let elsewhere = b.sync(a.address(), with(Mode::Once, ReconnectPolicy::never()));
+    assert_eq!(soon("the one elsewhere", elsewhere.completed()).await, Ok(Completion::Complete));
+    let nowhere = PeerAddress { id: a.id(), relays: Vec::new() };
+    let here = c.sync(nowhere, with(Mode::Once, ReconnectPolicy::never()));
+    assert_eq!(soon("the one here", here.completed()).await, Ok(Completion::Complete));
+    for node in [a, b, c] {
+        node.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn reconnect_after_a_thaw_is_not_needed_where_the_peer_answers_the_probe() {
+    let relay = Relay::start().await;
+    let (a, b) = (relay.node().await, relay.node().await);
+    let (_, ns) = space(&a).await;
+    share(&a, &ns, Access::Read, &b).await;
+    let live = b.sync(a.address(), with(Mode::Live, quick(Attempts::ByMode)));
+    let events = live.events();
+    reconciled(&events).await;
+    for frozen in [true, false] {
+        b.notify(Lifecycle { frozen: Some(frozen), ..Lifecycle::default() });
+    }
+    // A dial is given up later than a probe that began before it.
+    let nobody = PeerAddress { id: PeerId(*iroh::SecretKey::from_bytes(&[3; 32]).public().as_bytes()), relays: vec![relay.url.clone()] };
+    soon("the dial", b.sync(nobody, with(Mode::Once, ReconnectPolicy::never())).completed()).await.unwrap_err();
+    let told: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
+    assert!(told.iter().all(|event| matches!(event, SessionEvent::Progress { .. })), "{told:?}");
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn reconnect_waits_while_the_page_is_frozen() {
+    let relay = Relay::start().await;
+    let node = relay.node().await;
+    space(&node).await;
+    let (peer, _) = grump(&relay).await;
+    node.notify(Lifecycle { frozen: Some(true), ..Lifecycle::default() });
+    let intent = node.sync(peer, with(Mode::Live, quick(Attempts::ByMode)));
+    let events = intent.events();
+    assert_eq!(loss(&events).await.1, None, "there is no timer");
+    node.notify(Lifecycle { frozen: Some(false), ..Lifecycle::default() });
+    assert!(loss(&events).await.1.is_some());
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn reconnect_from_a_peer_that_falls_silent_while_the_relay_is_there_may_mean_that_the_key_is_used_twice() {
+    let (one, two) = (Relay::start().await, Relay::start().await);
+    let (a, b) = (one.node().await, two.node().await);
+    let (_, ns) = space(&a).await;
+    share(&a, &ns, Access::Read, &b).await;
+    let live = b.sync(a.address(), with(Mode::Live, quick(Attempts::ByMode)));
+    reconciled(&live.events()).await;
+    let watch = b.watch_peers();
+    // The way to the peer, not the own relay.
+    one.stop().await;
+    for frozen in [true, false] {
+        b.notify(Lifecycle { frozen: Some(frozen), ..Lifecycle::default() });
+    }
+    let suspicion = PeerEvent::IdentityInUse { peer: a.id(), certain: false };
+    event("the suspicion", &watch, |event| (*event == suspicion).then_some(())).await;
     a.shutdown().await;
     b.shutdown().await;
 }

@@ -61,3 +61,15 @@ async fn without_a_relay_there_is_no_state_of_one() {
     assert_eq!(status.relay, RelayStatus::default());
     node.shutdown().await;
 }
+
+#[tokio::test]
+async fn an_address_names_the_relay_that_is_connected_first() {
+    let relay = Relay::start().await;
+    let nobody = format!("http://{}/", free_address());
+    let node = Node::open(NodeOptions { relays: vec![nobody.clone(), relay.url.clone()], ..NodeOptions::default() }).await.unwrap();
+    let status = node.watch_status();
+    assert_eq!(state(&status, RelayState::Connected).await.url.as_ref(), Some(&relay.url));
+    soon("the relay", node.online()).await.unwrap();
+    assert_eq!(node.address().relays, [relay.url.clone(), nobody]);
+    node.shutdown().await;
+}
