@@ -12,7 +12,7 @@ use std::{
 
 use osier_core::{
     peers::Rule,
-    sim::{Coverage, Finding, Kind, Options, Script, run_caught, shrink},
+    sim::{Coverage, Finding, Kind, Options, Script, run_caught, shrink, why_unreached},
 };
 
 /// What many runs came to.
@@ -170,7 +170,7 @@ fn tell_coverage(coverage: &Coverage) {
     let possible = coverage.pairs().count();
     println!("{} of {possible} pairs of a situation and an input were reached; the others took no seed there:", possible - unreached.len());
     for (situation, input, _) in unreached {
-        println!("  not reached: {situation} | {input}");
+        println!("  not reached: {situation} | {input}: {}", why_unreached(situation, input));
     }
 }
 

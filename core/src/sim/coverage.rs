@@ -64,3 +64,23 @@ fn is_possible(situation: usize, input: usize) -> bool {
         _ => some,
     }
 }
+
+/// Why random scripts do not come upon a pair. What each pair does is tested one by one (`peers/tests/table.rs`).
+#[must_use]
+pub fn why_unreached(situation: &str, input: &str) -> &'static str {
+    match input {
+        "session: violation" | "closed: violation" => {
+            "the nodes of a simulation keep to the protocol; tests/hostile.rs plays those that do not"
+        }
+        "closed: superseded" => "a peer says so of what a newer connection of this node has replaced: this node has left it by then",
+        "closed: duplicate" => "a peer says so of a connection that lost against another one: there is no other one by then",
+        "attempt refused" => "who dials refuses nobody",
+        "probe answered" => "only a running session is probed, and its answer is there before the session ends",
+        "background lost" | "terminated" => "a connection in the background is let go within moments, and seldom ends by itself in them",
+        _ if situation.ends_with("session ending") => "a session ends within moments, and little else happens in them",
+        "yes taken back" | "decided yes" | "decided no" => "nobody is asked about a peer that was dialed, and a yes is used at once",
+        "progress" | "session complete" => "told of sessions that one side has finished",
+        "close the intent" => "there is no intent in it",
+        _ => "it takes an order of events that is rare",
+    }
+}

@@ -40,7 +40,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub use coverage::Coverage;
+pub use coverage::{Coverage, why_unreached};
 pub use data::{Item, Spot};
 pub use script::{Act, Cut, Habit, NodePlan, Page, Script, Step};
 pub use shrink::shrink;
