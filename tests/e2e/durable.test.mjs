@@ -1,6 +1,7 @@
 // What lasts in a browser, and what happens to those who want the same database.
 import assert from "node:assert/strict";
-import { open as openFile, readdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { open as openFile, readdir, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openHarness, openMortalProfile, openProfile } from "./support/browser.mjs";
@@ -220,12 +221,13 @@ test("durable: what a kill has torn off the browser's log is not missed later", 
     };
     assert.deepEqual(await visit(), { dataLoss: null, entries: 0 });
     await profile.kill();
-    await tearLogs(profile.folder);
+    const torn = await tearLogs(profile.folder);
     for (const entries of [20, 40]) {
       profile = await openMortalProfile(profile.folder);
       const seen = await visit();
       assert.deepEqual(seen.dataLoss, null);
       assert.ok(seen.entries >= entries - 1, `${seen.entries} of ${entries}`); // what was torn off may have been an entry
+      await within(60_000, "the torn log is gone", gone(torn));
       await profile.kill();
     }
     profile = await openMortalProfile(profile.folder);
@@ -235,30 +237,34 @@ test("durable: what a kill has torn off the browser's log is not missed later", 
   }
 });
 
-/** Cuts the last record of the logs of a profile's databases, as a kill in the middle of a write does. */
+/** Cuts the last record of the logs of a profile's databases, as a kill in the middle of a write does. Returns their paths. */
 async function tearLogs(profile) {
-  for (const file of await logsOf(profile)) {
-    const { size } = await file.stat();
-    await file.truncate(size - 9);
-    await file.close();
-  }
+  const logs = await logsOf(profile);
+  for (const log of logs) await truncate(log, (await stat(log)).size - 9);
+  return logs;
+}
+
+/** Resolves once none of the files is there. */
+async function gone(files) {
+  while (files.some((file) => existsSync(file))) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 /** Overwrites the middle of the logs of a profile's databases. */
 async function breakDatabases(profile) {
-  for (const file of await logsOf(profile)) {
+  for (const log of await logsOf(profile)) {
+    const file = await openFile(log, "r+");
     const { size } = await file.stat();
     await file.write(Buffer.alloc(64, 0x5a), 0, 64, Math.floor(size / 2));
     await file.close();
   }
 }
 
-/** The logs of a profile's databases, open for writing. */
+/** The paths of the logs of a profile's databases. */
 async function logsOf(profile) {
   const databases = join(profile, "Default", "IndexedDB");
   const logs = (await readdir(databases, { recursive: true })).filter((name) => name.endsWith(".log"));
   assert.ok(logs.length > 0);
-  return Promise.all(logs.map((name) => openFile(join(databases, name), "r+")));
+  return logs.map((name) => join(databases, name));
 }
 
 test(`durable: a browser is killed ${KILLS} times while it writes, and all that it acknowledged is there`, async (t) => {
