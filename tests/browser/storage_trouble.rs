@@ -74,6 +74,30 @@ async fn durable_storage_of_a_newer_schema_is_refused_untouched() {
     Durable::delete(&name).await.unwrap();
 }
 
+/// The mark by which the next opening knows that this one was not closed outlives one that is closed before it has done anything about that.
+#[wasm_bindgen_test]
+async fn durable_storage_that_was_left_open_is_marked_until_the_browser_has_a_new_log() {
+    let name = new_name();
+    let is_marked = async || all(&name, "meta").await.iter().any(|(key, _)| *key == "open");
+    drop(open(&name).await);
+    assert!(is_marked().await);
+    // The browser takes a moment to take the lock back.
+    let durable = Durable::open(&name, Lock::Wait(Duration::from_secs(10))).await.unwrap();
+    durable.close().await.unwrap();
+    assert!(is_marked().await);
+    loop {
+        let durable = open(&name).await;
+        n0_future::time::sleep(Duration::from_millis(200)).await;
+        durable.close().await.unwrap();
+        if !is_marked().await {
+            break;
+        }
+    }
+    // The pieces that were written for that are gone, and what is closed in time is not marked.
+    assert!(all(&name, "keys").await.iter().all(|(key, _)| *key == "wrapping"));
+    discard(open(&name).await, &name).await;
+}
+
 #[wasm_bindgen_test]
 async fn durable_storage_that_is_deleted_while_open_is_lost() {
     let name = new_name();

@@ -19,6 +19,7 @@ use super::{
         reason, remove, segment_key, segment_keys, writing,
     },
     failure::Failure,
+    holding::TAKEN_OVER,
     secrets::SECRET,
     state::State,
 };
@@ -96,9 +97,9 @@ impl Write<'_> {
         }
         self.write_notes(&stores)?;
         self.write_history(&stores)?;
-        let mut state = State::decode(&bytes(&state.await?.ok_or(Failure::Gone)?)?)?;
+        let mut state = State::read(state).await?;
         if state.epoch != self.epoch {
-            return Err(StorageError::Lost("another tab took the storage over".to_owned()).into());
+            return Err(StorageError::Lost(TAKEN_OVER.to_owned()).into());
         }
         state.progress = state.progress.max(self.batch.progress);
         if let Some(record) = &self.batch.history {

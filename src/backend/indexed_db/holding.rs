@@ -1,7 +1,7 @@
 //! A database as long as it is ours: the connection, opening it again, and losing it.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::{Rc, Weak},
     time::Duration,
 };
@@ -18,6 +18,7 @@ use web_sys::CryptoKey;
 use super::{
     database::{self, Connection, IfNone, KEYS, META, OPEN, Opened, STATE, WRAPPING, bytes, complete, get, put, reading, remove, writing},
     failure::Failure,
+    renew,
     secrets::{Wrapping, generate, subtle},
     state::State,
 };
@@ -26,8 +27,8 @@ use crate::{
     platform::{Task, spawn_local, timeout, unix_micros},
 };
 
-/// How long closing waits for its last note.
-const LAST_NOTE: Duration = Duration::from_secs(2);
+/// How long closing waits until its mark is removed.
+const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// Why a storage is lost that another opening owns.
 pub(super) const TAKEN_OVER: &str = "another tab took the storage over";
@@ -44,8 +45,8 @@ pub(super) struct Holding {
     standing: watch::Sender<Standing>,
     /// What the browser said on opening of data that it has lost.
     pub(super) data_loss: Option<String>,
-    /// Whether it was open when its last owner, or the browser, ended.
-    pub(super) was_left_open: bool,
+    /// Whether the browser's log may end with a torn record; see [`renew`](super::renew).
+    pub(super) is_torn: Cell<bool>,
 }
 
 /// How a storage stands.
@@ -85,7 +86,7 @@ impl Holding {
             connection: RefCell::default(),
             standing: watch::Sender::new(Standing::Good),
             data_loss,
-            was_left_open,
+            is_torn: Cell::new(was_left_open && renew::is_needed()),
         });
         holding.adopt(connection).map_err(Failure::into_open)?;
         Ok(holding)
@@ -117,24 +118,20 @@ impl Holding {
         self.connection.take();
     }
 
-    /// Ends the use of it, which is noted in it if it is still ours.
+    /// Ends the use of it. It counts as left open as long as its log may be torn, and where its mark cannot be removed.
     pub(super) async fn close(self: &Rc<Self>) {
-        let note = self.run(async |database: &Database| {
-            let transaction = writing(database, &[META], Durability::Relaxed)?;
-            let meta = transaction.object_store(META)?;
-            let state = get(&meta, STATE.into())?.await?.ok_or(Failure::Gone)?;
-            if State::decode(&bytes(&state)?)?.epoch == self.epoch {
-                remove(&meta, KeyRange::Only(OPEN.into()))?;
-            }
-            drop(meta);
-            complete(transaction).await
-        });
-        // Where it cannot be noted, the next one takes it for left open.
-        let _ = timeout(LAST_NOTE, note).await;
-        self.end();
-    }
-
-    fn end(&self) {
+        if !self.is_torn.get() {
+            let unmarked = self.run(async |database: &Database| {
+                let transaction = writing(database, &[META], Durability::Relaxed)?;
+                let meta = transaction.object_store(META)?;
+                if State::read(get(&meta, STATE.into())?).await?.epoch == self.epoch {
+                    remove(&meta, KeyRange::Only(OPEN.into()))?;
+                }
+                drop(meta);
+                complete(transaction).await
+            });
+            let _ = timeout(LAST_WRITE, unmarked).await;
+        }
         self.standing.send_replace(Standing::Closed);
         self.connection.take();
     }
@@ -172,8 +169,7 @@ impl Holding {
         let Opened { connection, .. } = database::open(&self.name, IfNone::Fail).await?;
         let state = {
             let transaction = reading(&connection, &[META])?;
-            let state = get(&transaction.object_store(META)?, STATE.into())?.await?;
-            State::decode(&bytes(&state.ok_or(Failure::Gone)?)?)?
+            State::read(get(&transaction.object_store(META)?, STATE.into())?).await?
         };
         if state.epoch != self.epoch {
             return Err(StorageError::Lost(TAKEN_OVER.to_owned()).into());

@@ -74,8 +74,7 @@ async fn load(database: &Database, codec: &RefCell<RowCodec>, from: LoadCursor) 
     };
     let rows = values(&entries, from)?;
     let result = async {
-        let state = state.await?.ok_or(Failure::Gone)?;
-        let state = State::decode(&bytes(&state)?)?;
+        let state = State::read(state).await?;
         let chunk = Chunk { progress: state.progress, history: Some(state.history), ..Chunk::default() };
         let mut part = Part { chunk, secrets: Vec::new() };
         if let Some((authors, notes, secrets)) = beside {

@@ -39,7 +39,7 @@ use osier_core::{
 
 use self::{
     commit::Write,
-    database::{META, STATE, bytes, get, reading},
+    database::{META, STATE, get, reading},
     failure::Failure,
     holding::{Holding, Standing, TAKEN_OVER},
     load::Ahead,
@@ -88,7 +88,7 @@ impl Durable {
                 holding.lose(TAKEN_OVER);
             }
         });
-        let renewal = (holding.was_left_open && renew::is_needed()).then(|| spawn_local(renew(holding.clone())));
+        let renewal = holding.is_torn.get().then(|| spawn_local(renew(holding.clone())));
         Ok(Self { holding, ahead: RefCell::default(), owner: RefCell::new(Some(owner)), _thefts: thefts, renewal: RefCell::new(renewal) })
     }
 
@@ -140,8 +140,9 @@ impl Durable {
 
 /// See [`renew`](self::renew).
 async fn renew(holding: Rc<Holding>) {
-    if let Err(error) = holding.run(async |database: &Database| renew::renew(database).await).await {
-        tracing::debug!("the log of the storage was not renewed: {error}");
+    match holding.run(async |database: &Database| renew::renew(database).await).await {
+        Ok(()) => holding.is_torn.set(false),
+        Err(error) => tracing::debug!("the log of the storage was not renewed: {error}"),
     }
 }
 
@@ -186,8 +187,7 @@ impl Backend for Durable {
     async fn usage(&self) -> Result<Usage, StorageError> {
         let state = async |database: &Database| {
             let transaction = reading(database, &[META])?;
-            let state = get(&transaction.object_store(META)?, STATE.into())?.await?.ok_or(Failure::Gone)?;
-            Ok(State::decode(&bytes(&state)?)?)
+            State::read(get(&transaction.object_store(META)?, STATE.into())?).await
         };
         let state = self.holding.run(state).await?;
         let quota = storage_estimate().await.map(|estimate| estimate.quota);

@@ -2,6 +2,10 @@
 
 use osier_core::store::{HistoryKey, ProgressId, StorageError};
 
+use super::{
+    database::{Get, bytes},
+    failure::Failure,
+};
 use crate::backend::SCHEMA;
 
 /// ```text
@@ -30,6 +34,11 @@ impl State {
     /// That of an empty database.
     pub(super) fn new() -> Self {
         Self { schema: SCHEMA, epoch: 0, progress: ProgressId::default(), entries: 0, payload_bytes: 0, history: HistoryKey::default() }
+    }
+
+    /// That of a database, which was asked for.
+    pub(super) async fn read(state: Get) -> Result<Self, Failure> {
+        Ok(Self::decode(&bytes(&state.await?.ok_or(Failure::Gone)?)?)?)
     }
 
     pub(super) fn encode(&self) -> [u8; LENGTH] {
