@@ -6,7 +6,6 @@ use osier_core::{
     store::{Bounds, EntryRef, StorageError, Store, StoredEntry},
     wallet::{self, TicketError, WalletError},
 };
-
 use willow25::prelude::Area;
 
 use crate::backend::OpenError;

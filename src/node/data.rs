@@ -14,7 +14,7 @@ use super::{
     event::{Origin as EventOrigin, ProgressId},
     events::EventSender,
     group::{Wish, Written},
-    inner::{Inner, Life},
+    inner::Inner,
 };
 use crate::platform;
 
@@ -41,16 +41,16 @@ pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetReq
     let mut hasher = PayloadHasher::new();
     hasher.push(&payload);
     let hashed = hasher.finish();
-    let (digest, length, payload_length) = (hashed.digest.clone(), hashed.length, payload.len());
+    let (digest, length) = (hashed.digest.clone(), hashed.length);
     let place = EntryKey { namespace: namespace.clone(), subspace: user.clone(), path: path.clone() };
-    let (at, by) = (place.clone(), node.clone());
-    let sign = Box::new(move |store: &Store| sign(&by, store, at, timestamp, (digest, length), payload));
-    let written = node.storage.write_own(Wish { place, length: payload_length, sign }).await?;
+    let by = node.clone();
+    let sign = Box::new(move |store: &Store, place| sign(&by, store, place, timestamp, (digest, length)));
+    let written = node.storage.write_own(Wish { place, payload, sign }).await?;
     let pruned = match written.outcome {
         Outcome::Inserted { pruned } => pruned,
         Outcome::AlreadyHere => 0,
         Outcome::Obsolete => return Err(Error::Obsolete),
-        other => return Err(Error::Internal { reason: format!("an unexpected outcome of a write: {other:?}") }),
+        other => return Err(Error::internal(format_args!("an unexpected outcome of a write: {other:?}"))),
     };
     let Written { id, timestamp, .. } = written;
     node.storage.keep_outboard(id, hashed.outboard);
@@ -74,8 +74,7 @@ fn sign(
     place: EntryKey,
     timestamp: Option<u64>,
     (digest, length): (PayloadDigest, u64),
-    payload: Vec<u8>,
-) -> Result<Incoming, Error> {
+) -> Result<SignedEntry, Error> {
     let EntryKey { namespace, subspace, path } = place;
     let wallet = node.wallet.borrow();
     let (capability, secret) = wallet.write_capability_for(&namespace, &subspace, &path)?;
@@ -91,8 +90,7 @@ fn sign(
         .payload_digest(digest)
         .payload_length(length)
         .build();
-    let entry = SignedEntry::sign(entry, capability, secret).map_err(|error| Error::NotAuthorised { reason: error.to_string() })?;
-    Ok(Incoming { entry, payload: Some(payload), origin: Origin::Local })
+    SignedEntry::sign(entry, capability, secret).map_err(|error| Error::NotAuthorised { reason: error.to_string() })
 }
 
 /// Takes an entry from elsewhere.
@@ -199,13 +197,12 @@ pub(super) async fn pump_events(
     sender: EventSender<StoreEvent>,
 ) {
     let mut changes = node.storage.changes();
-    let mut life = node.shared.life.subscribe();
     let subscribed = match subscribed {
         Ok(id) => Some(id),
         Err(lagged) => tokio::select! {
             biased;
             () = sender.abandoned() => None,
-            _ = life.wait_for(|life| *life != Life::Running) => None,
+            () = node.shared.ending() => None,
             subscribed = subscribe_later(&node, &query, lagged, &sender) => subscribed,
         },
     };
@@ -219,7 +216,7 @@ pub(super) async fn pump_events(
         tokio::select! {
             biased;
             () = sender.abandoned() => break,
-            _ = life.wait_for(|life| *life != Life::Running) => break,
+            () = node.shared.ending() => break,
             changed = changes.changed() => if changed.is_err() { break },
         }
     }

@@ -15,10 +15,7 @@ use osier_core::{
 use tokio::sync::{mpsc, oneshot, watch};
 use willow25::prelude::{Area, NamespaceId};
 
-use super::{
-    Error, Node, data,
-    inner::{Inner, Life},
-};
+use super::{Error, Node, data, inner::Inner};
 use crate::platform;
 
 /// How far a drop has been read.
@@ -160,7 +157,6 @@ impl DropImport {
 }
 
 async fn export(node: Rc<Inner>, namespace: NamespaceId, area: Area, sender: mpsc::Sender<Result<Piece, Error>>) {
-    let mut life = node.shared.life.subscribe();
     let work = async {
         if let Err(error) = write_pieces(&node, DropWriter::new(namespace, &area), &sender).await {
             // Whoever wanted it may be gone.
@@ -169,7 +165,7 @@ async fn export(node: Rc<Inner>, namespace: NamespaceId, area: Area, sender: mps
     };
     tokio::select! {
         biased;
-        _ = life.wait_for(|life| *life != Life::Running) => {}
+        () = node.shared.ending() => {}
         () = work => {}
     }
 }
@@ -184,7 +180,7 @@ async fn write_pieces(node: &Inner, mut writer: DropWriter, sender: &mpsc::Sende
                 continue;
             }
             None => {
-                let (read, bytes) = reads.next().await.ok_or_else(|| internal("a drop that waits for nothing"))?;
+                let (read, bytes) = reads.next().await.ok_or_else(|| Error::internal("a drop that waits for nothing"))?;
                 writer.handle_payload(read, bytes?);
                 continue;
             }
@@ -206,21 +202,16 @@ fn write_error(error: DropWriteError) -> Error {
     }
 }
 
-fn internal(reason: &str) -> Error {
-    Error::Internal { reason: reason.to_owned() }
-}
-
 async fn import(
     node: Rc<Inner>,
     mut pieces: mpsc::Receiver<Feed>,
     told: watch::Sender<ImportProgress>,
     reply: oneshot::Sender<Result<ImportProgress, Error>>,
 ) {
-    let mut life = node.shared.life.subscribe();
     // One at a time: of two that bring the same long payload, only one could stage it. The turn ends when nothing is staged any more.
     let turn = tokio::select! {
         biased;
-        _ = life.wait_for(|life| *life != Life::Running) => None,
+        () = node.shared.ending() => None,
         turn = node.importing.lock() => Some(turn),
     };
     let outcome = if turn.is_some() {
@@ -252,7 +243,6 @@ struct Import<'a> {
 
 impl Import<'_> {
     async fn read(&mut self, pieces: &mut mpsc::Receiver<Feed>, told: &watch::Sender<ImportProgress>) -> Result<ImportProgress, Error> {
-        let mut life = self.node.shared.life.subscribe();
         loop {
             while let Some(output) = self.reader.poll().map_err(|error: DropError| Error::InvalidDrop { reason: error.to_string() })? {
                 match output {
@@ -266,7 +256,7 @@ impl Import<'_> {
             }
             let piece = tokio::select! {
                 biased;
-                _ = life.wait_for(|life| *life != Life::Running) => return Err(Error::ShuttingDown),
+                () = self.node.shared.ending() => return Err(Error::ShuttingDown),
                 piece = pieces.recv() => piece,
             };
             match piece {
@@ -320,7 +310,7 @@ impl Import<'_> {
                 self.long = None;
                 Ok(())
             }
-            other => Err(internal(&format!("an unexpected outcome of an import: {other:?}"))),
+            other => Err(Error::internal(format_args!("an unexpected outcome of an import: {other:?}"))),
         }
     }
 

@@ -276,6 +276,11 @@ impl Error {
         }
     }
 
+    /// Something that should not be possible.
+    pub(crate) fn internal(reason: impl ToString) -> Self {
+        Self::Internal { reason: reason.to_string() }
+    }
+
     /// An argument that cannot be used.
     pub fn invalid_argument(argument: &'static str, reason: impl ToString) -> Self {
         Self::InvalidArgument { argument, reason: reason.to_string() }

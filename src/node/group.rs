@@ -6,8 +6,8 @@
 use std::{cell::RefCell, collections::VecDeque};
 
 use osier_core::{
-    store::{Incoming, Outcome, Plan, Store},
-    willow::{Coordinatelike as _, EntryId},
+    store::{Incoming, Origin, Outcome, Plan, Store},
+    willow::{Coordinatelike as _, EntryId, SignedEntry},
 };
 use tokio::sync::oneshot;
 
@@ -23,14 +23,14 @@ const MOST_BYTES: usize = 1024 * 1024;
 pub(super) struct Wish {
     /// Where it goes.
     pub(super) place: EntryKey,
-    /// How long its payload is.
-    pub(super) length: usize,
-    /// Signs it, for the store as it is then.
+    /// What is written.
+    pub(super) payload: Vec<u8>,
+    /// Signs the entry, for the store as it is then.
     pub(super) sign: Sign,
 }
 
-/// Makes an entry for the store as it is when it is written.
-pub(super) type Sign = Box<dyn FnOnce(&Store) -> Result<Incoming, Error>>;
+/// Makes the entry of a place for the store as it is when it is written.
+pub(super) type Sign = Box<dyn FnOnce(&Store, EntryKey) -> Result<SignedEntry, Error>>;
 
 /// What became of a wish.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,11 +60,11 @@ impl Waiting {
     /// Plans the first of them, as many as go together. Those that cannot be signed are told so.
     pub(super) fn plan_some(&self, store: &Store) -> (Group, Plan) {
         let (mut group, mut incoming) = (Vec::new(), Vec::new());
-        for (wish, reply) in self.take_some() {
-            match (wish.sign)(store) {
-                Ok(signed) => {
-                    group.push((signed.entry.id, signed.entry.entry.timestamp().into(), reply));
-                    incoming.push(signed);
+        for (Wish { place, payload, sign }, reply) in self.take_some() {
+            match sign(store, place) {
+                Ok(entry) => {
+                    group.push((entry.id, entry.entry.timestamp().into(), reply));
+                    incoming.push(Incoming { entry, payload: Some(payload), origin: Origin::Local });
                 }
                 Err(error) => tell(reply, Err(error)),
             }
@@ -76,7 +76,7 @@ impl Waiting {
         let mut waiting = self.0.borrow_mut();
         let (mut some, mut bytes) = (Vec::<(Wish, Reply)>::new(), 0_usize);
         while let Some((next, _)) = waiting.front() {
-            bytes = bytes.saturating_add(next.length);
+            bytes = bytes.saturating_add(next.payload.len());
             let full = some.len() >= MOST_ENTRIES || bytes > MOST_BYTES;
             if !some.is_empty() && (full || some.iter().any(|(other, _)| in_the_way(&other.place, &next.place))) {
                 break;
@@ -95,7 +95,7 @@ impl Group {
             let written = match &mut outcomes {
                 Ok(outcomes) => match outcomes.next() {
                     Some(outcome) => Ok(Written { id, timestamp, outcome }),
-                    None => Err(Error::Internal { reason: "a plan without outcome".to_owned() }),
+                    None => Err(Error::internal("a plan without outcome")),
                 },
                 Err(error) => Err(error.clone()),
             };

@@ -55,13 +55,14 @@ fn place(parts: &[&str]) -> EntryKey {
 
 /// Wishes an entry of a payload of so many bytes, at a time that exceeds what is in its way.
 fn wish(parts: &[&str], length: usize) -> Wish {
-    let (author, at) = (Author::new(&namespace(1), 1), path(parts));
-    let place = EntryKey { namespace: namespace(1), subspace: author.id().clone(), path: at.clone() };
-    let sign = Box::new(move |store: &Store| {
-        let newest = store.newest_in_way(&namespace(1), &author.id().clone(), &at).map_or(0, u64::from);
-        Ok(author.writes(&at, newest + 1, &vec![1; length]))
+    let author = Author::new(&namespace(1), 1);
+    let (place, payload) = (EntryKey { subspace: author.id().clone(), ..place(parts) }, vec![1; length]);
+    let written = payload.clone();
+    let sign = Box::new(move |store: &Store, at: EntryKey| {
+        let newest = store.newest_in_way(&at.namespace, &at.subspace, &at.path).map_or(0, u64::from);
+        Ok(author.entry(&at.path, newest + 1, &written))
     });
-    Wish { place, length, sign }
+    Wish { place, payload, sign }
 }
 
 async fn storage() -> (Storage<Counting>, Rc<Cell<u32>>, Rc<Cell<bool>>) {
@@ -119,7 +120,7 @@ async fn a_group_is_bounded_and_a_long_payload_goes_alone() {
 #[tokio::test]
 async fn one_that_cannot_be_signed_takes_nothing_from_the_others() {
     let (storage, commits, _) = storage().await;
-    let refused = Wish { place: place(&["b"]), length: 0, sign: Box::new(|_| Err(Error::NoSuchUser)) };
+    let refused = Wish { place: place(&["b"]), payload: Vec::new(), sign: Box::new(|_, _| Err(Error::NoSuchUser)) };
     let written = write(&storage, vec![wish(&["a"], 5), refused, wish(&["c"], 5)]).await;
     assert!(matches!(&written[..], [Ok(_), Err(Error::NoSuchUser), Ok(_)]));
     assert_eq!(commits.get(), 2, "the first, and one of those that waited");

@@ -65,10 +65,10 @@ impl Node {
     /// # Errors
     /// [`Error::ShuttingDown`].
     pub async fn online(&self) -> Result<(), Error> {
-        let (mut online, mut life) = (self.shared.online.subscribe(), self.shared.life.subscribe());
+        let mut online = self.shared.online.subscribe();
         tokio::select! {
             biased;
-            _ = life.wait_for(|life| *life != Life::Running) => Err(Error::ShuttingDown),
+            () = self.shared.ending() => Err(Error::ShuttingDown),
             _ = online.wait_for(|online| *online) => Ok(()),
         }
     }

@@ -75,6 +75,12 @@ impl Shared {
         self.relays.lock().unwrap_or_else(PoisonError::into_inner).sort_by_key(|relay| !connected.contains(relay));
     }
 
+    /// Resolves once the node ends.
+    pub(super) async fn ending(&self) {
+        // An error would say that it is gone.
+        let _ = self.life.subscribe().wait_for(|life| *life != Life::Running).await;
+    }
+
     pub(super) fn is_running(&self) -> bool {
         *self.life.borrow() == Life::Running
     }

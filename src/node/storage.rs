@@ -269,7 +269,7 @@ impl<B: Backend> Storage<B> {
                 Ok(store.plan_payload(key, &entry.id(), offset, verified, origin))
             })
             .await?;
-        let outcome = outcomes.first().copied().ok_or_else(|| Error::Internal { reason: "a plan without outcome".to_owned() })?;
+        let outcome = outcomes.first().copied().ok_or_else(|| Error::internal("a plan without outcome"))?;
         if let (Outcome::Extended { .. } | Outcome::NothingNew, Some(outboard)) = (outcome, outboard) {
             self.keep_outboard(entry.id(), outboard);
         }
@@ -327,7 +327,7 @@ impl<B: Backend> Storage<B> {
 }
 
 fn stale(error: StalePlan) -> Error {
-    Error::Internal { reason: error.to_string() }
+    Error::internal(error)
 }
 
 fn removed_by(change: &Change) -> Option<EntryId> {

@@ -57,7 +57,11 @@ async fn agreed(answer: Option<Promise>) -> bool {
 
 /// `navigator.storage`, in pages and workers alike.
 fn storage() -> Option<StorageManager> {
-    let of = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok().filter(JsValue::is_truthy);
-    let storage = of(&of(&js_sys::global(), "navigator")?, "storage")?;
-    Some(storage.unchecked_into())
+    Some(global(&["navigator", "storage"])?.unchecked_into())
+}
+
+/// What is found from the global object on, property by property; `None` where this browser, page or worker does not have it.
+pub(crate) fn global(path: &[&str]) -> Option<JsValue> {
+    path.iter()
+        .try_fold(js_sys::global().into(), |object: JsValue, &name| Reflect::get(&object, &name.into()).ok().filter(JsValue::is_truthy))
 }

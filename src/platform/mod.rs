@@ -20,6 +20,8 @@ use native as face;
 mod browser;
 #[cfg(target_arch = "wasm32")]
 use browser as face;
+#[cfg(target_arch = "wasm32")]
+pub(crate) use browser::global;
 
 pub use face::{StartError, persisted, request_persistence, start, storage_estimate};
 pub use lock::OwnerLock;

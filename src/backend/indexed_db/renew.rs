@@ -8,13 +8,12 @@
 use indexed_db_futures::{KeyRange, database::Database};
 use js_sys::Reflect;
 use osier_core::store::Durability;
-use wasm_bindgen::JsValue;
 
 use super::{
     database::{KEYS, complete, put, remove, writing},
     failure::Failure,
 };
-use crate::platform::random;
+use crate::platform::{global, random};
 
 /// How much a log takes before another one is begun, and some more.
 const ENOUGH: usize = 5 * 1024 * 1024 + 512 * 1024;
@@ -29,8 +28,7 @@ const BEHIND: &str = "renewal0";
 
 /// Whether this browser has the defect, or a cure: it tells of losses.
 pub(super) fn is_needed() -> bool {
-    let of = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok().filter(JsValue::is_truthy);
-    let event = of(&js_sys::global(), "IDBVersionChangeEvent").and_then(|event| of(&event, "prototype"));
+    let event = global(&["IDBVersionChangeEvent", "prototype"]);
     event.is_some_and(|event| Reflect::has(&event, &"dataLoss".into()).unwrap_or(false))
 }
 

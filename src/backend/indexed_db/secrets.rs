@@ -14,7 +14,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AesGcmParams, CryptoKey, SubtleCrypto};
 
-use crate::platform::random;
+use crate::platform::{global, random};
 
 /// Names that begin so are those of secrets.
 pub(super) const SECRET: &str = "secret/";
@@ -31,8 +31,7 @@ pub(super) struct Wrapping {
 
 /// WebCrypto, where this page or worker has it: not in insecure contexts.
 pub(super) fn subtle() -> Option<SubtleCrypto> {
-    let of = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok().filter(JsValue::is_truthy);
-    Some(of(&of(&js_sys::global(), "crypto")?, "subtle")?.unchecked_into())
+    Some(global(&["crypto", "subtle"])?.unchecked_into())
 }
 
 /// A new key that cannot be taken out of the browser.

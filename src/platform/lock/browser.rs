@@ -9,7 +9,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortController;
 
 use super::{Lock, Taken};
-use crate::platform::{spawn_detached, timeout};
+use crate::platform::{global, spawn_detached, timeout};
 
 #[wasm_bindgen]
 extern "C" {
@@ -125,8 +125,7 @@ fn set(options: &Object, name: &str, value: &JsValue) {
 
 /// Asks for a lock. `None`: there are no Web Locks here.
 fn request(name: &str, options: &Object) -> Option<(oneshot::Receiver<Answer>, watch::Receiver<End>)> {
-    let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).ok()?;
-    let locks = Reflect::get(&navigator, &"locks".into()).ok().filter(|locks| !locks.is_undefined() && !locks.is_null())?;
+    let locks = global(&["navigator", "locks"])?;
     let (answers, answer) = oneshot::channel();
     let answers = RefCell::new(Some(answers));
     let granted = Closure::<dyn FnMut(JsValue) -> JsValue>::new(move |lock: JsValue| {
