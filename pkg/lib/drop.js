@@ -1,7 +1,7 @@
 import { abortable, throwIfAborted } from "./abort.js";
 import { breathe } from "./breathe.js";
 import { WillowError, answered, invalid } from "./error.js";
-import { isBlob, isStream, piecesOfBlob, piecesOfStream } from "./source.js";
+import { piecesOf } from "./source.js";
 
 /** How many bytes of a drop that is at hand go to the module at once. */
 const PIECE = 256 * 1024;
@@ -39,7 +39,7 @@ export async function readDrop(begin, drop, { signal, onProgress }) {
     for (;;) {
       const bytes = await abortable(signal, answered(next()));
       if (bytes === undefined) break;
-      for (const piece of piecesOf(bytes)) {
+      for (const piece of slices(bytes)) {
         await abortable(signal, answered(raw.push(piece)));
         await breathe();
         onProgress(raw.progress());
@@ -74,14 +74,13 @@ function untilEnded(raw, source) {
 
 /** Pieces of a drop: `next()` resolves to bytes, or to undefined after the last. */
 function sourceOf(drop) {
-  if (drop instanceof Uint8Array) return piecesOfBytes(drop);
-  if (isBlob(drop)) return piecesOfBlob(drop, "drop");
-  if (isStream(drop)) return piecesOfStream(drop, "drop");
-  throw invalid("drop", "expected a ReadableStream, a Blob or a Uint8Array");
+  const source = drop instanceof Uint8Array ? allAtOnce(drop) : piecesOf(drop, "drop");
+  if (source === undefined) throw invalid("drop", "expected a ReadableStream, a Blob or a Uint8Array");
+  return source;
 }
 
 /** Bytes in pieces that the module can take at once; one without bytes if there are none. */
-function* piecesOf(bytes) {
+function* slices(bytes) {
   let at = 0;
   do {
     yield bytes.subarray(at, at + PIECE);
@@ -89,7 +88,7 @@ function* piecesOf(bytes) {
   } while (at < bytes.length);
 }
 
-function piecesOfBytes(bytes) {
+function allAtOnce(bytes) {
   let rest = bytes;
   const next = async () => {
     const all = rest;

@@ -1,6 +1,6 @@
 import { abortable, throwIfAborted } from "./abort.js";
 import { answered, invalid } from "./error.js";
-import { isBlob, isStream, piecesOfBlob, piecesOfStream } from "./source.js";
+import { piecesOf } from "./source.js";
 
 const encoder = new TextEncoder();
 
@@ -14,7 +14,8 @@ export function bytesOf(payload) {
 export async function writePayload(writer, payload, signal) {
   let source;
   try {
-    source = sourceOf(payload);
+    source = piecesOf(payload, "payload");
+    if (source === undefined) throw invalid("payload", "expected a string, a Uint8Array, a Blob or a ReadableStream");
     for (;;) {
       const piece = await abortable(signal, source.next());
       if (piece === undefined) break;
@@ -27,10 +28,4 @@ export async function writePayload(writer, payload, signal) {
     throw thrown;
   }
   return writer.finish();
-}
-
-function sourceOf(payload) {
-  if (isBlob(payload)) return piecesOfBlob(payload, "payload");
-  if (isStream(payload)) return piecesOfStream(payload, "payload");
-  throw invalid("payload", "expected a string, a Uint8Array, a Blob or a ReadableStream");
 }

@@ -1,9 +1,16 @@
 import { WillowError, invalid } from "./error.js";
 
 /**
- * The bytes of a stream as they come: `next()` resolves to some, or to undefined after the last. `argument` names it in errors.
+ * The bytes of a stream or Blob as they come: `next()` resolves to some, or to undefined after the last. `argument` names it in errors.
+ * Undefined if `value` is something else.
  */
-export function piecesOfStream(stream, argument) {
+export function piecesOf(value, argument) {
+  if (typeof Blob === "function" && value instanceof Blob) return piecesOfBlob(value, argument);
+  if (typeof ReadableStream === "function" && value instanceof ReadableStream) return piecesOfStream(value, argument);
+  return undefined;
+}
+
+function piecesOfStream(stream, argument) {
   if (stream.locked) throw invalid(argument, "the stream is being read by somebody else");
   const reader = stream.getReader();
   const next = async () => {
@@ -15,8 +22,8 @@ export function piecesOfStream(stream, argument) {
   return { next, cancel: () => reader.cancel().catch(() => {}) };
 }
 
-/** As `piecesOfStream`; a Blob whose file has changed meanwhile ends too early, and is refused. */
-export function piecesOfBlob(blob, argument) {
+/** A Blob whose file has changed meanwhile ends too early, and is refused. */
+function piecesOfBlob(blob, argument) {
   const { next, cancel } = piecesOfStream(blob.stream(), argument);
   let read = 0;
   const counted = async () => {
@@ -27,9 +34,6 @@ export function piecesOfBlob(blob, argument) {
   };
   return { next: counted, cancel };
 }
-
-export const isBlob = (value) => typeof Blob === "function" && value instanceof Blob;
-export const isStream = (value) => typeof ReadableStream === "function" && value instanceof ReadableStream;
 
 function unreadable(argument, thrown) {
   const why = thrown instanceof Error ? thrown.message : String(thrown);

@@ -9,19 +9,17 @@ export class Storage {
 
   constructor(node) {
     this.#node = node;
-    this.#warnOfLoss();
     $("persist").addEventListener("click", () => this.#persist());
     this.#poll();
   }
 
-  async #warnOfLoss() {
-    const { damaged, dataLoss } = await this.#node.storage().catch(() => ({}));
-    if (dataLoss) toast(`This browser has lost what it kept here (${dataLoss}). Join again with a link to get it from the others.`, true);
-    else if (damaged > 0) toast(`${damaged} damaged entries were removed; they come back from whoever has them.`, true);
-  }
-
   async #poll() {
-    while (await this.#refresh()) await new Promise((resolve) => setTimeout(resolve, REFRESH));
+    let storage = await this.#refresh();
+    if (storage !== undefined) warnOfLoss(storage);
+    while (storage !== undefined) {
+      await new Promise((resolve) => setTimeout(resolve, REFRESH));
+      storage = await this.#refresh();
+    }
   }
 
   async #persist() {
@@ -30,13 +28,13 @@ export class Storage {
     await this.#refresh();
   }
 
-  /** False when the node was shut down. */
+  /** Shows how the storage stands, and resolves to that; undefined when the node was shut down. */
   async #refresh() {
     let storage;
     try {
       storage = await this.#node.storage();
     } catch {
-      return false;
+      return undefined;
     }
     const { durable, entries, payloadBytes, usage, quota, persisted } = storage;
     const rows = [
@@ -47,8 +45,14 @@ export class Storage {
     if (usage !== null && quota !== null) rows.push(["in use", `${bytesText(usage)} of ${bytesText(quota)}`]);
     $("storage").replaceChildren(...rows.flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)]));
     $("persist").hidden = !durable || persisted;
-    return true;
+    return storage;
   }
+}
+
+/** Says what was lost before the page was opened. */
+function warnOfLoss({ damaged, dataLoss }) {
+  if (dataLoss !== null) toast(`This browser has lost what it kept here (${dataLoss}). Join again with a link to get it from the others.`, true);
+  else if (damaged > 0) toast(`${damaged} damaged entries were removed; they come back from whoever has them.`, true);
 }
 
 /** Says once what a change of the storage's state means for whoever writes. */

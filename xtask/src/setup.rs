@@ -20,11 +20,7 @@ pub fn command(arguments: &[String]) -> Outcome {
     if let Some(argument) = arguments.first() {
         return Err(format!("setup takes no arguments, not `{argument}`").into());
     }
-    wasm_target()?;
-    wasm_bindgen()?;
-    wasm_pack()?;
-    chromium()?;
-    npm_packages()?;
+    everything()?;
     println!("setup: everything is there");
     Ok(())
 }
@@ -33,11 +29,19 @@ pub fn command(arguments: &[String]) -> Outcome {
 /// piece waits for it, and hears then if it cannot be had.
 pub fn begin() {
     std::thread::spawn(|| {
-        let pieces: [fn() -> Outcome; 5] =
-            [|| chromium().map(drop), wasm_target, npm_packages, || wasm_bindgen().map(drop), || wasm_pack().map(drop)];
         // Told again when the piece is needed.
-        let _ = pieces.iter().try_for_each(|piece| piece());
+        let _ = everything();
     });
+}
+
+/// What is downloaded first, then what is built.
+fn everything() -> Outcome {
+    chromium()?;
+    wasm_target()?;
+    npm_packages()?;
+    wasm_bindgen()?;
+    wasm_pack()?;
+    Ok(())
 }
 
 /// Held by who installs something: two at once would get into each other's way.
