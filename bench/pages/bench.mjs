@@ -2,7 +2,7 @@
 import { WillowNode } from "osier";
 import initCore, { Signatures, difference, heap_bytes as coreHeap } from "/modules/core/bench_core.js";
 import initIroh, { RawLink, heap_bytes as irohHeap } from "/modules/iroh/bench_iroh.js";
-import { completed, median, osierHeap, pair, payloadArrives, timed } from "./common.mjs";
+import { manyEntries, median, osierHeap, pair, payloadArrives, timed } from "./common.mjs";
 import { idlePeers, latency, partnerIsBack, relayIsBack } from "./connections.mjs";
 import { durableSync, localWrites, opening } from "./storage.mjs";
 
@@ -43,20 +43,8 @@ export async function freshSync(relay, count, rounds) {
     verified.push(await timed(() => signatures.verify(1024) || Promise.reject(new Error("a signature is wrong"))));
   }
   const synced = [];
-  const { a, b, user, namespace, ticket, close } = await pair(relay);
-  await b.shutdown();
-  for (let index = 0; index < count; index += 1) {
-    await a.set(namespace, { user, path: ["small", String(index)], payload: `the payload of entry ${index}` });
-  }
-  for (let round = 0; round < rounds; round += 1) {
-    const fresh = await WillowNode.open({ relays: [relay], storage: "memory" });
-    await fresh.online();
-    const joined = await fresh.join(ticket);
-    synced.push(await timed(() => fresh.sync(joined.peers[0], { mode: "once" }).completed));
-    const complete = await completed(fresh, namespace);
-    if (complete !== count) throw new Error(`${complete} of ${count} entries arrived`);
-    await fresh.shutdown();
-  }
+  const { sync, close } = await manyEntries(relay, count);
+  for (let round = 0; round < rounds; round += 1) synced.push(await sync("memory"));
   const heap = { ours: await osierHeap(), baseline: coreHeap() };
   await close();
   return { ours: median(synced), baseline: median(verified), heap };

@@ -1,5 +1,5 @@
-// What the measures share.
-import { WillowNode } from "osier";
+// What the measures share, in pages and workers; a worker resolves no import map.
+import { WillowNode } from "/osier/index.js";
 import initOsier from "/osier/generated/osier.js";
 
 /** The middle of the values. */
@@ -34,11 +34,33 @@ export async function payloadArrives(node, namespace, path) {
   }
 }
 
-/** How many entries of a space a node has with all of their payloads. */
-export async function completed(node, namespace) {
-  let complete = 0;
-  for await (const entry of node.entries(namespace)) complete += entry.available === entry.length ? 1 : 0;
-  return complete;
+/** The result of a request of IndexedDB. */
+export const settled = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+    request.onblocked = () => reject(new Error("the database is open elsewhere"));
+  });
+
+/** A node with a space of so many small entries by one author; `sync` brings them to a node with fresh storage, and takes so many ms. */
+export async function manyEntries(relay, count) {
+  const { a, b, user, namespace, ticket, close } = await pair(relay);
+  await b.shutdown();
+  for (let index = 0; index < count; index += 1) {
+    await a.set(namespace, { user, path: ["small", String(index)], payload: `the payload of entry ${index}` });
+  }
+  const sync = async (storage) => {
+    const fresh = await WillowNode.open({ relays: [relay], storage });
+    await fresh.online();
+    const joined = await fresh.join(ticket);
+    const took = await timed(() => fresh.sync(joined.peers[0], { mode: "once" }).completed);
+    let complete = 0;
+    for await (const entry of fresh.entries(namespace)) complete += entry.available === entry.length ? 1 : 0;
+    if (complete !== count) throw new Error(`${complete} of ${count} entries arrived`);
+    await fresh.shutdown();
+    return took;
+  };
+  return { sync, close };
 }
 
 /** A worker with nodes of its own, in a module of its own; `ask` calls one of its commands. */

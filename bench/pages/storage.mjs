@@ -1,17 +1,10 @@
 // The measures of durable storage: against IndexedDB with the same rows and no Osier, and against a node in memory.
 import { WillowNode } from "osier";
 import initCore, { Signatures } from "/modules/core/bench_core.js";
-import { completed, median, osierHeap, pair, startWorker, timed } from "./common.mjs";
+import { manyEntries, median, osierHeap, settled, startWorker, timed } from "./common.mjs";
 
 /** Entries that are written at a time. */
 const BATCH = 100;
-
-const settled = (request) =>
-  new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-    request.onblocked = () => reject(new Error("the database is open elsewhere"));
-  });
 
 const committed = (transaction) =>
   new Promise((resolve, reject) => {
@@ -97,20 +90,7 @@ export async function localWrites(relay, batches) {
 
 /** A fresh sync of so many small entries into durable storage, and into memory: ms. */
 export async function durableSync(relay, count, rounds) {
-  const { a, b, user, namespace, ticket, close } = await pair(relay);
-  await b.shutdown();
-  for (let index = 0; index < count; index += 1) {
-    await a.set(namespace, { user, path: ["small", String(index)], payload: `the payload of entry ${index}` });
-  }
-  const sync = async (storage) => {
-    const fresh = await WillowNode.open({ relays: [relay], storage });
-    await fresh.online();
-    const joined = await fresh.join(ticket);
-    const took = await timed(() => fresh.sync(joined.peers[0], { mode: "once" }).completed);
-    if ((await completed(fresh, namespace)) !== count) throw new Error(`not all of ${count} entries arrived`);
-    await fresh.shutdown();
-    return took;
-  };
+  const { sync, close } = await manyEntries(relay, count);
   const times = { ours: [], baseline: [] };
   for (let round = 0; round < rounds; round += 1) {
     const name = `bench-sync-${round}`;

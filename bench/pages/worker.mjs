@@ -2,7 +2,7 @@
 // A worker resolves no import map.
 import { WillowNode } from "/osier/index.js";
 import initIroh, { RawPeer } from "/modules/iroh/bench_iroh.js";
-import initOsier from "/osier/generated/osier.js";
+import { osierHeap, settled } from "./common.mjs";
 
 const held = [];
 
@@ -30,11 +30,6 @@ const commands = {
   },
   /** Reads the rows of a node's database, in parts and in order: ms. */
   async readStored(name, count) {
-    const settled = (request) =>
-      new Promise((resolve, reject) => {
-        request.onsuccess = () => resolve(request.result);
-        request.onerror = () => reject(request.error);
-      });
     const began = performance.now();
     const database = await settled(indexedDB.open(name));
     let [read, last] = [0, undefined];
@@ -53,14 +48,13 @@ const commands = {
   /** A node with stored entries, from `open` to its first entry: ms, what its heap grew by, and how many entries it has. */
   async openStored(relay, name, namespace) {
     await (await WillowNode.open({ relays: [relay], storage: "memory" })).shutdown(); // the module is loaded
-    const heap = async () => (await initOsier()).memory.buffer.byteLength;
-    const before = await heap();
+    const before = await osierHeap();
     const began = performance.now();
     const node = await WillowNode.open({ relays: [relay], storage: { indexedDb: name } });
     for await (const _ of node.entries(namespace, {}, { limit: 1 })) break;
     const took = performance.now() - began;
     const { entries } = await node.storage();
-    const grown = (await heap()) - before;
+    const grown = (await osierHeap()) - before;
     await node.shutdown();
     return { took, heap: grown, entries };
   },

@@ -1,7 +1,7 @@
 // What lasts in a browser, and what happens to those who want the same database.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { open as openFile, readdir, rm, stat, truncate } from "node:fs/promises";
+import { open as openFile, readdir, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openHarness, openMortalProfile, openProfile } from "./support/browser.mjs";
@@ -176,66 +176,59 @@ test("durable: without IndexedDB a node opens in memory only if it is told to", 
     assert.deepEqual(seen, { code: "storageUnavailable", durable: false });
   }));
 
-test("durable: a browser that finds its database broken says so, and what it has is new", async () => {
-  let profile = await openMortalProfile();
+/** Runs `body` with a browser that can be killed: `profile` is the present one, `restart` opens the next where the last was killed. */
+async function withMortal(body) {
+  const mortal = {
+    profile: await openMortalProfile(),
+    async restart() {
+      mortal.profile = await openMortalProfile(mortal.profile.folder);
+    },
+  };
   try {
-    const visit = async () => {
-      const { page } = await openHarness(profile);
-      await open(page);
-      return page.evaluate(async () => {
-        const { dataLoss, damaged, entries } = await harness.node.storage();
-        harness.user = await harness.node.createUser();
-        harness.namespace = await harness.node.createNamespace({ kind: "owned", owner: harness.user });
-        for (let index = 0; index < 20; index += 1) await harness.edit([String(index)], "hello");
-        return { dataLoss, damaged, entries };
-      });
-    };
-    assert.deepEqual(await visit(), { dataLoss: null, damaged: 0, entries: 0 });
-    await profile.kill();
-    await breakDatabases(profile.folder);
-    profile = await openMortalProfile(profile.folder);
-    const { dataLoss, ...rest } = await visit();
+    await body(mortal);
+  } finally {
+    await mortal.profile.close();
+  }
+}
+
+/** Opens a page and its node, which tells what it finds, and writes 20 entries more. */
+async function visit({ profile }) {
+  const { page } = await openHarness(profile);
+  await open(page);
+  return page.evaluate(async () => {
+    const { dataLoss, damaged, entries } = await harness.node.storage();
+    await harness.settle();
+    for (let index = 0; index < 20; index += 1) await harness.edit([String(entries), String(index)], "hello");
+    return { dataLoss, damaged, entries };
+  });
+}
+
+test("durable: a browser that finds its database broken says so, and what it has is new", () =>
+  withMortal(async (mortal) => {
+    assert.deepEqual(await visit(mortal), { dataLoss: null, damaged: 0, entries: 0 });
+    await mortal.profile.kill();
+    await breakDatabases(mortal.profile.folder);
+    await mortal.restart();
+    const { dataLoss, ...rest } = await visit(mortal);
     assert.match(dataLoss, /\S/);
     assert.deepEqual(rest, { damaged: 0, entries: 0 });
-  } finally {
-    await profile.close();
-    await rm(profile.folder, { recursive: true, force: true });
-  }
-});
+  }));
 
-test("durable: what a kill has torn off the browser's log is not missed later", async () => {
-  let profile = await openMortalProfile();
-  try {
-    const visit = async () => {
-      const { page } = await openHarness(profile);
-      await open(page);
-      return page.evaluate(async () => {
-        const { dataLoss, entries } = await harness.node.storage();
-        const [user] = await harness.node.users();
-        const [space] = await harness.node.namespaces();
-        harness.user = user ?? (await harness.node.createUser());
-        harness.namespace = space?.id ?? (await harness.node.createNamespace({ kind: "owned", owner: harness.user }));
-        for (let index = 0; index < 20; index += 1) await harness.edit([String(entries), String(index)], "hello");
-        return { dataLoss, entries };
-      });
-    };
-    assert.deepEqual(await visit(), { dataLoss: null, entries: 0 });
-    await profile.kill();
-    const torn = await tearLogs(profile.folder);
+test("durable: what a kill has torn off the browser's log is not missed later", () =>
+  withMortal(async (mortal) => {
+    assert.deepEqual(await visit(mortal), { dataLoss: null, damaged: 0, entries: 0 });
+    await mortal.profile.kill();
+    const torn = await tearLogs(mortal.profile.folder);
     for (const entries of [20, 40]) {
-      profile = await openMortalProfile(profile.folder);
-      const seen = await visit();
+      await mortal.restart();
+      const seen = await visit(mortal);
       assert.deepEqual(seen.dataLoss, null);
       assert.ok(seen.entries >= entries - 1, `${seen.entries} of ${entries}`); // what was torn off may have been an entry
       await within(60_000, "the torn log is gone", gone(torn));
-      await profile.kill();
+      await mortal.profile.kill();
     }
-    profile = await openMortalProfile(profile.folder);
-  } finally {
-    await profile.close();
-    await rm(profile.folder, { recursive: true, force: true });
-  }
-});
+    await mortal.restart();
+  }));
 
 /** Cuts the last record of the logs of a profile's databases, as a kill in the middle of a write does. Returns their paths. */
 async function tearLogs(profile) {
@@ -271,20 +264,16 @@ test(`durable: a browser is killed ${KILLS} times while it writes, and all that 
   const first = seed();
   t.diagnostic(`OSIER_SEED=${first}`);
   const next = random(first);
-  let profile = await openMortalProfile();
   const acknowledged = new Map();
-  try {
+  await withMortal(async (mortal) => {
     let [writes, losses] = [0, 0];
     for (let round = 0; round <= KILLS; round += 1) {
       const name = `round ${round}, OSIER_SEED=${first}`;
-      const { page, errors } = await within(60_000, name, openHarness(profile));
+      const { page, errors } = await within(60_000, name, openHarness(mortal.profile));
       await within(60_000, `${name}: it opens`, open(page));
       const { held, dataLoss } = await page.evaluate(async () => {
         const { dataLoss } = await harness.node.storage();
-        const [user] = await harness.node.users();
-        const [space] = await harness.node.namespaces();
-        harness.user = user ?? (await harness.node.createUser());
-        harness.namespace = space?.id ?? (await harness.node.createNamespace({ kind: "owned", owner: harness.user }));
+        await harness.settle();
         const held = [];
         for (const entry of await harness.listing()) {
           const payload = await harness.node.payload({ namespace: harness.namespace, ...entry }).catch((error) => error.code);
@@ -328,24 +317,20 @@ test(`durable: a browser is killed ${KILLS} times while it writes, and all that 
       }, round);
       await within(30_000, `${name}: a write`, begun);
       await new Promise((resolve) => setTimeout(resolve, 20 + 500 * next()));
-      await profile.kill();
+      await mortal.profile.kill();
       for (const [path, length] of acknowledgements) acknowledged.set(path, length);
       writes += acknowledgements.length;
-      profile = await openMortalProfile(profile.folder);
+      await mortal.restart();
     }
     t.diagnostic(`${writes} writes were acknowledged`);
     assert.ok(writes >= KILLS);
     assert.ok(losses <= 1 + KILLS / 10, "Chromium itself loses little");
-  } finally {
-    await profile.close();
-    await rm(profile.folder, { recursive: true, force: true });
-  }
+  });
 });
 
-test("durable: a browser that is killed while it reads a drop keeps nothing of it that is not proven", async () => {
-  let profile = await openMortalProfile();
-  try {
-    const { page: first } = await within(60_000, "the first page", openHarness(profile));
+test("durable: a browser that is killed while it reads a drop keeps nothing of it that is not proven", () =>
+  withMortal(async (mortal) => {
+    const { page: first } = await within(60_000, "the first page", openHarness(mortal.profile));
     await open(first);
     const drop = await within(60_000, "staged bytes", first.evaluate(async () => {
       const source = await osier.WillowNode.open({ storage: "memory" });
@@ -362,10 +347,10 @@ test("durable: a browser that is killed while it reads a drop keeps nothing of i
       await new Promise((resolve) => Object.assign(reader, { onload: resolve }).readAsDataURL(blob));
       return { namespace, url: reader.result };
     }));
-    await profile.kill();
+    await mortal.profile.kill();
 
-    profile = await openMortalProfile(profile.folder);
-    const { page, errors } = await within(60_000, "the second page", openHarness(profile));
+    await mortal.restart();
+    const { page, errors } = await within(60_000, "the second page", openHarness(mortal.profile));
     await within(60_000, "it opens", open(page));
     const seen = await within(60_000, "the drop is read", page.evaluate(async ({ namespace, url }) => {
       const held = async () => {
@@ -382,8 +367,4 @@ test("durable: a browser that is killed while it reads a drop keeps nothing of i
     assert.deepEqual(seen.result, { inserted: 0, skipped: 2 });
     assert.deepEqual(seen.after, { available: [5, 3_000_000], entries: 2, payloadBytes: 3_000_005 });
     assert.deepEqual(errors, []);
-  } finally {
-    await profile.close();
-    await rm(profile.folder, { recursive: true, force: true });
-  }
-});
+  }));

@@ -31,6 +31,36 @@ impl Relay {
     }
 }
 
+/// A handler that tells when it is asked, and gives its answer when it is told to.
+fn hesitant(answer: Option<SessionInit>) -> (AcceptHandler, Arc<Notify>, Arc<Notify>) {
+    let (asked, told) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let handler = AcceptHandler::new({
+        let (asked, told) = (asked.clone(), told.clone());
+        move |_| {
+            let (asked, told, answer) = (asked.clone(), told.clone(), answer.clone());
+            async move {
+                asked.notify_one();
+                told.notified().await;
+                answer
+            }
+        }
+    });
+    (handler, asked, told)
+}
+
+/// A handler that says yes to everybody until it is told to take that back.
+fn revocable() -> (AcceptHandler, Arc<Notify>) {
+    let end = Arc::new(Notify::new());
+    let handler = AcceptHandler::new({
+        let end = end.clone();
+        move |_| {
+            let end = end.clone();
+            async move { Some(Acceptance::new(init(Mode::Live)).until(async move { end.notified().await })) }
+        }
+    });
+    (handler, end)
+}
+
 /// Fails instead of trying again.
 fn impatient() -> SessionInit {
     SessionInit { reconnect: Some(ReconnectPolicy::never()), ..init(Mode::Once) }
@@ -173,20 +203,8 @@ async fn a_handler_that_never_resolves_stalls_nothing_and_is_dropped() {
 async fn a_peer_that_an_own_intent_waits_for_is_connected_whatever_the_handler_says() {
     let relay = Relay::start().await;
     let b = relay.node().await;
-    let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let a = relay
-        .node_that(AcceptHandler::new({
-            let (asked, answer) = (asked.clone(), answer.clone());
-            move |_| {
-                let (asked, answer) = (asked.clone(), answer.clone());
-                async move {
-                    asked.notify_one();
-                    answer.notified().await;
-                    None::<SessionInit>
-                }
-            }
-        }))
-        .await;
+    let (handler, asked, answer) = hesitant(None);
+    let a = relay.node_that(handler).await;
     let (user, ns) = space(&a).await;
     write(&a, &ns, &user, "x", b"1").await;
     share(&a, &ns, Access::Read, &b).await;
@@ -216,16 +234,8 @@ async fn a_peer_that_an_own_intent_waits_for_is_connected_whatever_the_handler_s
 async fn a_yes_is_taken_back_and_own_intents_stay() {
     let relay = Relay::start().await;
     let (b, c) = (relay.node().await, relay.node().await);
-    let end = Arc::new(Notify::new());
-    let a = relay
-        .node_that(AcceptHandler::new({
-            let end = end.clone();
-            move |_| {
-                let end = end.clone();
-                async move { Some(Acceptance::new(init(Mode::Live)).until(async move { end.notified().await })) }
-            }
-        }))
-        .await;
+    let (handler, end) = revocable();
+    let a = relay.node_that(handler).await;
     let (user, ns) = space(&a).await;
     for node in [&b, &c] {
         share(&a, &ns, Access::Read, node).await;
@@ -389,20 +399,8 @@ async fn one_question_per_peer_at_a_time() {
 async fn a_yes_that_comes_late_joins_the_session_of_an_own_intent() {
     let relay = Relay::start().await;
     let b = relay.node().await;
-    let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let a = relay
-        .node_that(AcceptHandler::new({
-            let (asked, answer) = (asked.clone(), answer.clone());
-            move |_| {
-                let (asked, answer) = (asked.clone(), answer.clone());
-                async move {
-                    asked.notify_one();
-                    answer.notified().await;
-                    Some(init(Mode::Live))
-                }
-            }
-        }))
-        .await;
+    let (handler, asked, answer) = hesitant(Some(init(Mode::Live)));
+    let a = relay.node_that(handler).await;
     let (_, ns) = space(&a).await;
     let joined = share(&a, &ns, Access::Write, &b).await;
     write(&b, &ns, &joined.user, "theirs", b"b").await;
@@ -431,16 +429,8 @@ async fn a_yes_that_comes_late_joins_the_session_of_an_own_intent() {
 async fn what_a_yes_asked_for_is_not_wanted_any_more_once_it_is_taken_back() {
     let relay = Relay::start().await;
     let b = relay.node().await;
-    let end = Arc::new(Notify::new());
-    let a = relay
-        .node_that(AcceptHandler::new({
-            let end = end.clone();
-            move |_| {
-                let end = end.clone();
-                async move { Some(Acceptance::new(init(Mode::Live)).until(async move { end.notified().await })) }
-            }
-        }))
-        .await;
+    let (handler, end) = revocable();
+    let a = relay.node_that(handler).await;
     let (_, ns) = space(&a).await;
     let joined = share(&a, &ns, Access::Write, &b).await;
     let incoming = a.incoming();

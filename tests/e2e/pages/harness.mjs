@@ -50,6 +50,13 @@ class Harness {
     this.watch();
   }
 
+  /** Goes on as the user and in the space that the node has, or makes them. */
+  async settle() {
+    const [[user], [space]] = [await this.node.users(), await this.node.namespaces()];
+    this.user = user ?? (await this.node.createUser());
+    this.namespace = space?.id ?? (await this.node.createNamespace({ kind: "owned", owner: this.user }));
+  }
+
   async share() {
     await this.node.online();
     return this.node.share({ namespace: this.namespace, access: "write" });
