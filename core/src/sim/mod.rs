@@ -22,6 +22,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
 mod acts;
+mod connections;
 mod coverage;
 mod data;
 mod driver;
