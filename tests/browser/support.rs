@@ -13,7 +13,10 @@ use wasm_bindgen::JsValue;
 
 /// The relay that `cargo xtask test` runs.
 pub fn relay() -> String {
-    option_env!("OSIER_TEST_RELAY").expect("set OSIER_TEST_RELAY to the URL of a running relay").to_owned()
+    match option_env!("OSIER_TEST_RELAY") {
+        Some(url) => url.to_owned(),
+        None => panic!("set OSIER_TEST_RELAY to the URL of a running relay, and compile again"),
+    }
 }
 
 /// Opens a node as the npm package does, whose caller never gives up.

@@ -66,7 +66,7 @@ async fn durable_a_node_is_the_same_when_it_is_opened_again() {
 
     let second = place.open(&relay).await;
     assert_eq!(second.id(), id);
-    assert_eq!(second.users().await.unwrap(), [user.clone()]);
+    assert_eq!(second.users().await.unwrap(), std::slice::from_ref(&user));
     assert_eq!(second.namespaces().await.unwrap().len(), 1);
     assert_eq!(contents(&second, &space).await, before);
     let storage = second.storage().await.unwrap();

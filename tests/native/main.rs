@@ -1,7 +1,7 @@
-#![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 //! Native nodes against a real relay on loopback. Nothing here depends on how long something takes: events are awaited, and the only clock
 //! is a generous limit on each wait.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod accept;
 mod data;

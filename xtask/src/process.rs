@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -40,17 +40,27 @@ pub fn capture(command: &mut Command) -> Outcome<String> {
 /// Runs `command` to its end with its stdout shown and returned, and whether it succeeded.
 pub fn run_and_read(command: &mut Command) -> Outcome<(String, bool)> {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| cannot_start(command, &error))?;
+    let text = child.stdout.take().map(|stdout| shown(stdout, std::io::stdout())).transpose()?;
+    Ok((text.unwrap_or_default(), child.wait()?.success()))
+}
+
+/// Runs `command` to its end with its stderr shown and returned, and whether it succeeded.
+pub fn run_and_read_errors(command: &mut Command) -> Outcome<(String, bool)> {
+    let mut child = command.stderr(Stdio::piped()).spawn().map_err(|error| cannot_start(command, &error))?;
+    let text = child.stderr.take().map(|stderr| shown(stderr, std::io::stderr())).transpose()?;
+    Ok((text.unwrap_or_default(), child.wait()?.success()))
+}
+
+/// What comes from `stream`, to its end; each line is written to `screen` as it comes.
+fn shown(stream: impl Read, mut screen: impl Write) -> Outcome<String> {
     let mut text = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).split(b'\n') {
-            let line = line?;
-            std::io::stdout().write_all(&line)?;
-            println!();
-            text.push_str(&String::from_utf8_lossy(&line));
-            text.push('\n');
-        }
+    for line in BufReader::new(stream).split(b'\n') {
+        let mut line = line?;
+        line.push(b'\n');
+        screen.write_all(&line)?;
+        text.push_str(&String::from_utf8_lossy(&line));
     }
-    Ok((text, child.wait()?.success()))
+    Ok(text)
 }
 
 /// A program that runs beside us and is ended with this value.

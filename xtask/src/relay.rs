@@ -21,6 +21,11 @@ impl Relay {
         Ok(Self { program, url })
     }
 
+    /// The URL of a relay on `port`.
+    pub fn url_at(port: u16) -> String {
+        format!("http://127.0.0.1:{port}")
+    }
+
     /// Its URL.
     pub fn url(&self) -> &str {
         &self.url

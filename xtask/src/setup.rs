@@ -147,13 +147,13 @@ fn cargo_tool(package: &str, version: &str, programs: &[&str]) -> Outcome<PathBu
         }
     }
     println!("setup: installing {package} {version} with cargo, a few minutes");
-    // Without --locked: the lock file in a package can name releases that are gone. Built lightly, for they run for seconds, and in one
-    // folder, for they have much in common.
+    // Without --locked: the lock file in a package can name releases that are gone. Not optimised, for they run for seconds and would be
+    // built for minutes, and in one folder, for they have much in common.
     run(cargo()
         .args(["install", "--quiet", package, "--version", version, "--root"])
         .arg(&tools)
         .env("CARGO_TARGET_DIR", tools.join("build"))
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
         .env("CARGO_PROFILE_RELEASE_LTO", "off"))?;
     Ok(tools.join("bin"))
 }

@@ -6,5 +6,6 @@ use crate::workspace::cargo;
 /// `cargo xtask simulate [--runs N] [--seed S]`.
 pub fn command(arguments: &[String]) -> Outcome {
     let simulate = ["run", "--quiet", "--package", "osier-core", "--features", "sim", "--example", "simulate", "--"];
-    run(cargo().args(simulate).args(arguments))
+    // A simulation computes for long: what it runs is optimised, unlike in the tests.
+    run(cargo().args(["--config", "profile.dev.opt-level=2"]).args(simulate).args(arguments))
 }

@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::counts::Counts;
 use crate::demo::node_script;
-use crate::process::{Outcome, path_with, program, run, run_and_read};
+use crate::process::{Outcome, path_with, program, run, run_and_read, run_and_read_errors};
 use crate::relay::Relay;
 use crate::serve::test_mounts;
 use crate::server::Server;
@@ -19,6 +20,9 @@ const NATIVE: &[&str] = &["osier-core", "osier", "osier-cli", "xtask"];
 
 /// The port of the relay that browser tests use. It is fixed because its URL is compiled into them.
 const RELAY_PORT: u16 = 33440;
+
+/// The environment variable with the relay of the browser tests, read when they are compiled.
+const TEST_RELAY: &str = "OSIER_TEST_RELAY";
 
 /// A layer of tests: its name, and what runs those of its tests that a filter selects.
 type Layer = (&'static str, fn(&[String]) -> Outcome<Counts>);
@@ -77,24 +81,63 @@ fn check_format(_: &[String]) -> Outcome<Counts> {
     Ok(Counts::one(true))
 }
 
-/// The pure crates only: for the others clippy would compile all of iroh a second time.
+/// Builds what the native layer runs, and hears what clippy has to say of it.
 fn check_clippy(_: &[String]) -> Outcome<Counts> {
-    run(cargo().args(["clippy", "--quiet", "--all-targets", "-p", "osier-core", "-p", "xtask", "--", "-D", "warnings"]))?;
-    Ok(Counts::one(true))
+    linted(native_tests("test").args(["--quiet", "--no-run"]))
+}
+
+/// Cargo with clippy as the compiler of our own crates. `cargo clippy` would compile every dependency for itself; this way what is linted is
+/// what runs.
+fn linting_cargo(subcommand: &str) -> Command {
+    let mut command = cargo();
+    command.arg(subcommand).env(LINTER.0, LINTER.1);
+    command
+}
+
+/// What makes clippy the compiler of the workspace's crates.
+const LINTER: (&str, &str) = ("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+
+/// One check: no compiler warns in `build`. An error if nothing is built.
+fn linted(build: &mut Command) -> Outcome<Counts> {
+    let (said, success) = run_and_read_errors(build)?;
+    if !success {
+        return Err("the tests cannot be built".into());
+    }
+    Ok(Counts::one(!said.lines().any(|line| line.starts_with("warning"))))
+}
+
+fn native_tests(subcommand: &str) -> Command {
+    let mut command = linting_cargo(subcommand);
+    command.args(NATIVE.iter().flat_map(|package| ["--package", package]));
+    command
 }
 
 fn native(filters: &[String]) -> Outcome<Counts> {
-    let (output, success) = run_and_read(cargo().args(["test", "--no-fail-fast"]).args(native_packages()).arg("--").args(filters))?;
+    begin_browser();
+    let (output, success) = run_and_read(native_tests("test").arg("--no-fail-fast").arg("--").args(filters))?;
     Ok(Counts::of_libtest(&output).with_exit(success))
 }
 
-fn native_packages() -> impl Iterator<Item = &'static str> {
-    NATIVE.iter().flat_map(|package| ["--package", package])
+/// The tests for the browser, as `wasm-pack` builds them.
+fn wasm_tests() -> Command {
+    let mut command = linting_cargo("build");
+    command.args(["--quiet", "--release", "--target", setup::WASM, "--package", "osier", "--tests"]);
+    command.env(TEST_RELAY, Relay::url_at(RELAY_PORT));
+    command
+}
+
+/// Begins to build what the browser runs, beside the native tests, which mostly wait.
+fn begin_browser() {
+    std::thread::spawn(|| {
+        // Told again when it is needed.
+        let _ = setup::wasm_target().and_then(|()| Ok(wasm_tests().stderr(Stdio::null()).status()?));
+        build::begin();
+    });
 }
 
 /// The native program, built together with the native tests: alone, its dependencies would have other features, and compile again.
 fn osier() -> Outcome<PathBuf> {
-    run(cargo().args(["build", "--quiet", "--bins", "--tests"]).args(native_packages()))?;
+    run(native_tests("build").args(["--quiet", "--bins", "--tests"]))?;
     Ok(native_program())
 }
 
@@ -102,17 +145,17 @@ fn browser(filters: &[String]) -> Outcome<Counts> {
     setup::wasm_target()?;
     let (bindgen, pack, browser) = (setup::wasm_bindgen()?, setup::wasm_pack()?, setup::chromium()?);
     let relay = Relay::start(&osier()?, RELAY_PORT)?;
-    if filters.is_empty() {
-        build::begin();
-    }
     let mut counts = Counts::default();
+    if filters.is_empty() {
+        counts += linted(&mut wasm_tests())?;
+    }
     for selection in selections(filters) {
         let mut command = program(&pack);
         command.args(["test", "--headless", "--chrome", "--release"]).arg("--chromedriver").arg(&browser.driver);
         command.args([".", "--test", "browser", "--"]).args(selection);
         // With no mode chosen the runner runs nothing, and passes.
         command.env("WASM_BINDGEN_USE_BROWSER", "1").env("WASM_BINDGEN_TEST_TIMEOUT", "600");
-        command.env("OSIER_TEST_RELAY", relay.url()).env("PATH", path_with(&bindgen)?).current_dir(root());
+        command.env(TEST_RELAY, relay.url()).env(LINTER.0, LINTER.1).env("PATH", path_with(&bindgen)?).current_dir(root());
         let (output, success) = run_and_read(&mut command)?;
         counts += Counts::of_libtest(&output).with_exit(success);
     }
