@@ -103,27 +103,25 @@ pub fn package() -> Outcome<PathBuf> {
     tarball()
 }
 
-/// Begins to build the site, beside what the caller does meanwhile. Whoever calls [`site`] waits for that, and hears what is wrong with it.
-pub fn begin() {
-    std::thread::spawn(|| {
-        // Told again when the site is needed.
-        let _ = site();
-    });
-}
+/// Whether this process has built the site. Held by who builds it: it has one folder.
+static BUILT: Mutex<bool> = Mutex::new(false);
 
-/// Held by who builds the site: it has one folder.
-static BUILDING: Mutex<()> = Mutex::new(());
-
-/// Builds the site, with the package as it comes out of its tarball.
+/// Builds the site, with the package as it comes out of its tarball. Once: what is built for tests meanwhile would have cargo build it again,
+/// since the module's file bears no hash.
 pub fn site() -> Outcome {
-    let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if *built {
+        return Ok(());
+    }
     let tarball = package()?;
     let folder = site_folder();
     clear(&folder)?;
     copy_tree(&root().join("www"), &folder)?;
     let unpacked = folder.join("osier");
     clear(&unpacked)?;
-    run(program("tar").args(["--strip-components=1", "-xzf"]).arg(tarball).arg("-C").arg(unpacked))
+    run(program("tar").args(["--strip-components=1", "-xzf"]).arg(tarball).arg("-C").arg(unpacked))?;
+    *built = true;
+    Ok(())
 }
 
 /// A table of the sizes of `files`: raw, gzip and brotli, each at its highest level.

@@ -130,8 +130,8 @@ fn wasm_tests() -> Command {
 fn begin_browser() {
     std::thread::spawn(|| {
         // Told again when it is needed.
-        let _ = setup::wasm_target().and_then(|()| Ok(wasm_tests().stderr(Stdio::null()).status()?));
-        build::begin();
+        let _ = build::site();
+        let _ = wasm_tests().stderr(Stdio::null()).status();
     });
 }
 
@@ -182,7 +182,13 @@ fn end_to_end(filters: &[String]) -> Outcome<Counts> {
     let server = Server::start(0, test_mounts())?;
     let summary = target().join("end-to-end.tap");
     let mut command = node_script("--test".as_ref(), &server, &osier, &browser.chromium);
-    command.args(["--test-concurrency=2", "--test-reporter=spec", "--test-reporter-destination=stdout", "--test-reporter=tap"]);
+    command.args([
+        "--test-concurrency=3",
+        "--test-timeout=600000",
+        "--test-reporter=spec",
+        "--test-reporter-destination=stdout",
+        "--test-reporter=tap",
+    ]);
     command.arg("--test-reporter-destination").arg(&summary);
     command.args(filters.iter().map(|filter| format!("--test-name-pattern={}", escape_pattern(filter))));
     let success = run(command.args(end_to_end_files()?)).is_ok();

@@ -77,7 +77,7 @@ fn the_target_is_asked_for_in_platform_only() {
 }
 
 #[test]
-fn a_test_file_asks_on_its_first_line() {
-    assert_eq!(faults("tests/browser/main.rs", "#![cfg(target_arch = \"wasm32\")]\nmod a;"), NONE);
+fn a_test_file_asks_as_a_whole() {
+    assert_eq!(faults("tests/browser/main.rs", "//! What it is.\n#![cfg(target_arch = \"wasm32\")]\nmod a;"), NONE);
     assert_eq!(faults("tests/browser/main.rs", "mod a;\n#[cfg(target_arch = \"wasm32\")]\nmod b;").len(), 1);
 }
