@@ -1,4 +1,4 @@
-// `cargo xtask bench`: runs the measures, or those named, in one page of headless Chromium, prints a table, and as the last line one JSON object.
+// `cargo xtask bench`: runs the measures, or those named, each in a page of its own in headless Chromium, prints a table, and as the last line one JSON object.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync } from "node:zlib";
@@ -69,12 +69,19 @@ if (unknown !== undefined) throw new Error(`there is no measure ${unknown}, only
 const profile = await openProfile();
 // A browser logs each WebSocket that fails, as they do while a relay is away.
 const { page, errors } = await openPage(profile, "bench/bench.html", { expected: /WebSocket connection to .* failed|net::ERR_/ });
-await page.waitForFunction(() => globalThis.bench !== undefined);
+
+/** A page of its own for each measure: the heap of a module never shrinks, and what one measure left would be another's. */
+async function fresh() {
+  await page.reload();
+  await page.waitForFunction(() => globalThis.bench !== undefined);
+  return page;
+}
+
 const results = {};
 const rows = [["", "measure", "goal", "ratio", "ours", "baseline", "unit", "heap of ours / baseline"]];
 try {
   for (const measure of MEASURES.filter(([name]) => names.length === 0 || names.includes(name))) {
-    const { ours, baseline, ...more } = await measure[3](page);
+    const { ours, baseline, ...more } = await measure[3](await fresh());
     const rounded = Object.entries(more).map(([name, value]) => [name, typeof value === "number" ? round(value) : value]);
     const result = { ratio: round(ours / baseline), ours: round(ours), baseline: round(baseline), unit: measure[4], ...Object.fromEntries(rounded) };
     results[measure[0]] = result;
