@@ -88,6 +88,8 @@ export interface OpenOptions {
   /** When to dial again, for intents that do not say otherwise. */
   reconnect?: ReconnectPolicy;
   limits?: Limits;
+  /** Called as stored entries are read: so many of all that there are. The last call has both numbers equal, unless rows were damaged. */
+  onProgress?: (progress: { entries: number; total: number }) => void;
   /** Aborting lets go of a node that is being opened. */
   signal?: AbortSignal;
 }

@@ -46,13 +46,14 @@ export class WillowNode {
 
   static async open(options) {
     return guarded(async () => {
-      const [own, rest] = split(options, "options", "accept", "signal", "wasm");
+      const [own, rest] = split(options, "options", "accept", "onProgress", "signal", "wasm");
       const accept = acceptHandler(own.accept);
+      const onProgress = checkProgress(own.onProgress);
       throwIfAborted(own.signal);
       await abortable(own.signal, load(own.wasm));
       let abandon;
       const abandoned = new Promise((resolve) => (abandon = resolve));
-      const opening = RawNode.open(rest, accept, abandoned);
+      const opening = RawNode.open(rest, accept, onProgress, abandoned);
       const letGo = () => {
         abandon();
         opening.then((late) => late.shutdown(), () => {});

@@ -1,8 +1,9 @@
 //! `RawNode`: the node.
 
 use js_sys::{Array, Function, Promise, Uint8Array};
+use tokio::sync::mpsc;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::{
     RawEvents, RawExport, RawFetch, RawImport, RawIncoming, RawIntent, RawWriter, accept,
@@ -12,7 +13,9 @@ use super::{
     promise,
     writer::Target,
 };
-use crate::node::{Area, EntriesOptions, Error, FetchOptions, Mode, Node, ProgressId, SecretOwner, ShareRequest, StoreEvent};
+use crate::node::{
+    Area, EntriesOptions, Error, FetchOptions, Mode, Node, Opening, OpeningHandler, ProgressId, SecretOwner, ShareRequest, StoreEvent,
+};
 
 /// A handle of a node.
 #[wasm_bindgen]
@@ -27,6 +30,20 @@ fn ids<'a>(keys: impl Iterator<Item = &'a [u8; 32]>) -> JsValue {
 
 fn id(key: &[u8; 32]) -> JsValue {
     osier_core::PeerId(*key).to_string().into()
+}
+
+/// Calls `function` with how far the opening is.
+fn opening_handler(function: Function) -> OpeningHandler {
+    let (told, mut tells) = mpsc::unbounded_channel::<Opening>();
+    spawn_local(async move {
+        // Until the node is gone, and the handler with it.
+        while let Some(opening) = tells.recv().await {
+            // What the callback throws is its own business.
+            let _ = function.call1(&JsValue::UNDEFINED, &opening.to_js());
+        }
+    });
+    // Unheard when nobody listens any more.
+    OpeningHandler::new(move |opening| drop(told.send(opening)))
 }
 
 /// Which capabilities a caller wants to see.
@@ -46,14 +63,15 @@ impl CapabilityFilter {
 
 #[wasm_bindgen]
 impl RawNode {
-    /// Opens a node; `accept`, if there is one, is asked for each peer that connects. When `abandoned` settles first, whatever was taken
-    /// is let go of.
-    pub fn open(options: JsValue, accept: Option<Function>, abandoned: Promise) -> Promise {
+    /// Opens a node; `accept`, if there is one, is asked for each peer that connects, and `on_progress` told how far the opening is. When
+    /// `abandoned` settles first, whatever was taken is let go of.
+    pub fn open(options: JsValue, accept: Option<Function>, on_progress: Option<Function>, abandoned: Promise) -> Promise {
         promise(async move {
             let mut options = arguments::open_options(&options)?;
             if let Some(function) = accept {
                 options.accept = accept::policy(function);
             }
+            options.on_opening = on_progress.map(opening_handler);
             tokio::select! {
                 biased;
                 node = Node::open(options) => node.map(|node| Self { node }),

@@ -9,8 +9,8 @@ use wasm_bindgen::JsValue;
 use super::error;
 use crate::node::{
     Access, Area, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, FetchProgress, Grant, ImportedSecret, Joined, NamespaceInfo,
-    NamespaceKind, NodeStatus, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, RelayState, Retry, SessionEvent, SetOutcome,
-    StorageInfo, StorageState, StoreEvent,
+    NamespaceKind, NodeStatus, Opening, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, RelayState, Retry, SessionEvent,
+    SetOutcome, StorageInfo, StorageState, StoreEvent,
 };
 
 /// Something that JavaScript sees as plain data.
@@ -152,6 +152,17 @@ fn access(access: Access) -> &'static str {
     match access {
         Access::Read => "read",
         Access::Write => "write",
+    }
+}
+
+impl ToJs for Opening {
+    fn to_js(&self) -> JsValue {
+        #[derive(Serialize)]
+        struct Out {
+            entries: f64,
+            total: f64,
+        }
+        plain(&Out { entries: number(self.entries), total: number(self.total) })
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) async fn ingest(node: Rc<Inner>, bytes: Vec<u8>) -> Result<bool, Erro
     }
     let entry = verify_one(unverified).map_err(|error| Error::InvalidSignature { reason: error.to_string() })?;
     let incoming = vec![Incoming { entry, payload: None, origin: Origin::Import }];
-    let outcomes = node.storage.write(|store| Ok(store.plan(incoming))).await?;
+    let outcomes = node.storage.write_arrivals(incoming).await?;
     Ok(matches!(outcomes.first(), Some(Outcome::Inserted { .. })))
 }
 

@@ -289,7 +289,7 @@ impl Import<'_> {
             };
             incoming.push(Incoming { entry, payload, origin: Origin::Import });
         }
-        let outcomes = self.node.storage.write(|store| Ok(store.plan(incoming))).await?;
+        let outcomes = self.node.storage.write_arrivals(incoming).await?;
         let inserted = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Inserted { .. })).count() as u64;
         self.progress.inserted += inserted;
         self.progress.skipped += outcomes.len() as u64 - inserted;

@@ -68,7 +68,7 @@ fn wish(parts: &[&str], length: usize) -> Wish {
 async fn storage() -> (Storage<Counting>, Rc<Cell<u32>>, Rc<Cell<bool>>) {
     let backend = Counting::default();
     let (commits, refuses) = (backend.commits.clone(), backend.refuses.clone());
-    (Storage::open(backend).await.unwrap().0, commits, refuses)
+    (Storage::open(backend, None).await.unwrap().0, commits, refuses)
 }
 
 /// Writes all at once; what became of each, in their order.
@@ -144,4 +144,52 @@ async fn the_wish_of_who_has_gone_does_not_hold_up_the_others() {
     assert!(n0_future::future::poll_once(&mut gone).await.is_none());
     drop(gone);
     assert!(storage.write_own(wish(&["b"], 5)).await.is_ok());
+}
+
+/// An entry from elsewhere, with its payload.
+fn arrival(name: &str, timestamp: u64, payload: &[u8]) -> Incoming {
+    let entry = Author::new(&namespace(1), 1).entry(&path(&[name]), timestamp, payload);
+    Incoming { entry, payload: Some(payload.to_vec()), origin: Origin::Import }
+}
+
+/// Writes all at once; what became of each batch, in their order.
+async fn write_arrivals(storage: &Storage<Counting>, batches: Vec<Vec<Incoming>>) -> Vec<Result<Vec<Outcome>, Error>> {
+    let writes = batches.into_iter().map(|batch| storage.write_arrivals(batch));
+    writes.collect::<n0_future::FuturesOrdered<_>>().collect().await
+}
+
+#[tokio::test]
+async fn batches_that_wait_together_are_committed_together_and_each_hears_of_its_own() {
+    let (storage, commits, _) = storage().await;
+    let wrong = Incoming { payload: Some(b"another".to_vec()), ..arrival("b", 5, b"b") };
+    let batches = vec![vec![arrival("first", 5, b"x")], vec![arrival("a", 5, b"a"), wrong], vec![], vec![arrival("a", 4, b"a")]];
+    let outcomes: Vec<_> = write_arrivals(&storage, batches).await.into_iter().collect::<Result<_, _>>().unwrap();
+    let inserted = Outcome::Inserted { pruned: 0 };
+    assert_eq!(outcomes[..3], [vec![inserted], vec![inserted, Outcome::PayloadMismatch], vec![]]);
+    assert!(matches!(outcomes[3][..], [Outcome::Obsolete]), "{:?}", outcomes[3]);
+    assert_eq!(commits.get(), 2, "the first, who found nobody waiting, and the rest");
+}
+
+#[tokio::test]
+async fn what_arrives_is_bounded_and_a_large_batch_goes_alone() {
+    let (storage, commits, _) = storage().await;
+    let batch = |from: usize, count: usize| (from..from + count).map(|index| arrival(&index.to_string(), 5, b"x")).collect::<Vec<_>>();
+    let batches = vec![batch(0, 1), batch(1, 1000), batch(1001, 24), batch(1025, 1), batch(1026, 2000), batch(3026, 1)];
+    assert!(write_arrivals(&storage, batches).await.iter().all(Result::is_ok));
+    assert_eq!(commits.get(), 5, "the first; 1024; one; 2000; one");
+    let long = |name: &str| vec![arrival(name, 6, &[1; 600_000])];
+    write_arrivals(&storage, vec![batch(4000, 1), long("y"), long("z")]).await;
+    assert_eq!(commits.get(), 8);
+}
+
+#[tokio::test]
+async fn when_what_arrives_is_refused_each_is_told() {
+    let (storage, _, refuses) = storage().await;
+    refuses.set(true);
+    let written =
+        write_arrivals(&storage, vec![vec![arrival("a", 5, b"a")], vec![arrival("b", 5, b"b")], vec![arrival("c", 5, b"c")]]).await;
+    assert!(written.iter().all(|written| matches!(written, Err(Error::QuotaExceeded))), "{written:?}");
+    refuses.set(false);
+    assert_eq!(storage.usage().await.unwrap().entries, 0);
+    assert!(storage.write_arrivals(vec![arrival("a", 5, b"a")]).await.is_ok());
 }

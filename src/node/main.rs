@@ -47,7 +47,7 @@ async fn open(options: NodeOptions, inputs: mpsc::UnboundedSender<osier_core::pe
     if let Some(reason) = disk.data_loss() {
         tracing::warn!("earlier data is lost, and the storage begins anew: {reason}");
     }
-    let (storage, notes) = Storage::open(disk).await?;
+    let (storage, notes) = Storage::open(disk, options.on_opening.clone()).await?;
     let wallet = wallet::from_notes(&notes)?;
     let Identity { secret_key, started } = wallet::identity(&storage, &notes, options.secret_key).await?;
     let endpoint = Endpoint::bind(EndpointOptions { secret_key, relays: options.relays.clone() }).await.map_err(|error| match error {

@@ -45,7 +45,8 @@ pub use handle::Node;
 pub use intent::{IncomingSession, Intent};
 pub use lifecycle::Lifecycle;
 pub use options::{
-    AcceptPolicy, Attempts, Interest, Interests, Limits, NodeOptions, ReconnectPolicy, SecretKey, SessionInit, StorageOptions,
+    AcceptPolicy, Attempts, Interest, Interests, Limits, NodeOptions, Opening, OpeningHandler, ReconnectPolicy, SecretKey, SessionInit,
+    StorageOptions,
 };
 pub use osier_core::drops::DropProgress;
 pub use osier_core::wallet::PeerAddress;

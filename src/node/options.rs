@@ -1,5 +1,7 @@
 //! What a node is opened with.
 
+use std::sync::Arc;
+
 use osier_core::Mode;
 
 use super::AcceptHandler;
@@ -23,6 +25,8 @@ pub struct NodeOptions {
     pub reconnect: ReconnectPolicy,
     /// How far in the future an entry's timestamp may be, in microseconds. Later ones are rejected.
     pub max_future_micros: u64,
+    /// Who is told how far the opening is.
+    pub on_opening: Option<OpeningHandler>,
 }
 
 impl Default for NodeOptions {
@@ -35,7 +39,39 @@ impl Default for NodeOptions {
             limits: Limits::default(),
             reconnect: ReconnectPolicy::default(),
             max_future_micros: 10 * 60 * 1_000_000,
+            on_opening: None,
         }
+    }
+}
+
+/// How far the opening of a durable storage is. It is told as each part has been read, and at the end, when both numbers are equal
+/// unless rows were damaged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Opening {
+    /// How many entries have been read.
+    pub entries: u64,
+    /// How many there are.
+    pub total: u64,
+}
+
+/// Is told how far the opening of a node is. It runs on the node's thread, which it must not block.
+#[derive(Clone)]
+pub struct OpeningHandler(Arc<dyn Fn(Opening) + Send + Sync>);
+
+impl OpeningHandler {
+    /// A handler.
+    pub fn new(handler: impl Fn(Opening) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(handler))
+    }
+
+    pub(super) fn tell(&self, opening: Opening) {
+        (self.0)(opening);
+    }
+}
+
+impl std::fmt::Debug for OpeningHandler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OpeningHandler")
     }
 }
 

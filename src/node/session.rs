@@ -417,7 +417,7 @@ impl SessionTask {
                 let (node, results) = (self.node.clone(), self.results.clone());
                 // Not tied to this session: a write that has begun is finished.
                 platform::spawn_detached(async move {
-                    let outcomes = node.storage.write(|store| Ok(store.plan(entries))).await;
+                    let outcomes = node.storage.write_arrivals(entries).await;
                     let _ = results.send(Command::Ingested { batch, outcomes });
                 });
             }

@@ -12,16 +12,20 @@ use std::{
 use osier_core::{
     payload::{Outboard, PayloadHasher},
     store::{
-        Backend, Batch, Change, Durability, LoadCursor, Origin, Outcome, Plan, ProgressId, StalePlan, StorageError, Store, StoredEntry,
-        Usage,
+        Backend, Batch, Change, Durability, Incoming, LoadCursor, Origin, Outcome, Plan, ProgressId, StalePlan, StorageError, Store,
+        StoredEntry, Usage,
     },
     willow::{CapCache, EntryId},
 };
-use tokio::sync::{Mutex, oneshot::error::TryRecvError, watch};
+use tokio::sync::{
+    Mutex,
+    oneshot::{self, error::TryRecvError},
+    watch,
+};
 
 use super::{
-    EntryKey, Error,
-    group::{Waiting, Wish, Written},
+    EntryKey, Error, Opening, OpeningHandler,
+    group::{Arrivals, Group, Wish, Wishes, Written},
 };
 use crate::{backend::Disk, platform};
 
@@ -54,7 +58,9 @@ pub(super) struct Storage<B = Disk> {
     backend: B,
     writer: Mutex<()>,
     /// Entries of this node that wait for their turn.
-    waiting: Waiting,
+    wishes: Wishes,
+    /// Entries from elsewhere that do.
+    arrivals: Arrivals,
     /// Held by who reads the history.
     reader: Mutex<()>,
     /// The inner labels of payloads that are longer than a group, for serving and resuming them.
@@ -68,15 +74,20 @@ pub(super) struct Storage<B = Disk> {
 impl<B: Backend> Storage<B> {
     /// Opens the store that a backend holds, and the notes beside it. Entries whose rows are damaged are removed, so that peers can send
     /// them again. The history of earlier runs is not read yet; see [`Storage::read_history`].
-    pub(super) async fn open(backend: B) -> Result<(Self, Notes), Error> {
+    pub(super) async fn open(backend: B, told: Option<OpeningHandler>) -> Result<(Self, Notes), Error> {
         let (mut store, mut notes, mut damaged) = (Store::new(), Notes::new(), Vec::new());
+        let mut opening = Opening { entries: 0, total: backend.usage().await?.entries };
         let mut next = Some(LoadCursor::default());
         while let Some(from) = next {
             let mut chunk = backend.load(from).await?;
             next = chunk.next;
             notes.append(&mut chunk.notes.drain(..).collect());
             damaged.append(&mut chunk.damaged);
+            opening.entries = opening.entries.saturating_add(chunk.entries.len() as u64);
             store.restore(chunk);
+            if let Some(handler) = &told {
+                handler.tell(opening);
+            }
         }
         store.begin_after(platform::unix_micros());
         if !damaged.is_empty() {
@@ -90,7 +101,8 @@ impl<B: Backend> Storage<B> {
             store: RefCell::new(store),
             backend,
             writer: Mutex::new(()),
-            waiting: Waiting::default(),
+            wishes: Wishes::default(),
+            arrivals: Arrivals::default(),
             reader: Mutex::new(()),
             outboards: RefCell::default(),
             capabilities: RefCell::new(CapCache::new()),
@@ -206,18 +218,35 @@ impl<B: Backend> Storage<B> {
         self.carry_out(plan).await
     }
 
-    /// Writes an entry of this node. Those that wait for their turn at the same time are written together: a commit takes a disk longer
-    /// than what is in it. Not to be dropped half way, as [`Storage::write`].
+    /// Writes an entry of this node, together with those that wait for their turn at the same time. Not to be dropped half way, as
+    /// [`Storage::write`].
     pub(super) async fn write_own(&self, wish: Wish) -> Result<Written, Error> {
-        let mut written = self.waiting.add(wish);
+        self.in_turn(self.wishes.add(wish), |store| self.wishes.plan_some(store)).await
+    }
+
+    /// Writes entries from elsewhere, together with others that wait for their turn at the same time: an outcome for each, in their order.
+    /// Not to be dropped half way, as [`Storage::write`].
+    pub(super) async fn write_arrivals(&self, entries: Vec<Incoming>) -> Result<Vec<Outcome>, Error> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.in_turn(self.arrivals.add(entries), |store| self.arrivals.plan_some(store)).await
+    }
+
+    /// Waits for what is `told`, and writes groups while it is our turn and nobody has told us.
+    async fn in_turn<T>(
+        &self,
+        mut told: oneshot::Receiver<Result<T, Error>>,
+        plan_some: impl Fn(&Store) -> (Group, Plan),
+    ) -> Result<T, Error> {
         let _turn = self.writer.lock().await;
         loop {
-            match written.try_recv() {
+            match told.try_recv() {
                 Ok(result) => return result,
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Closed) => return Err(Error::ShuttingDown),
             }
-            let (group, plan) = self.waiting.plan_some(&self.store.borrow());
+            let (group, plan) = plan_some(&self.store.borrow());
             group.tell(self.carry_out(plan).await);
         }
     }

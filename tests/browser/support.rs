@@ -21,7 +21,7 @@ pub fn relay() -> String {
 
 /// Opens a node as the npm package does, whose caller never gives up.
 pub fn raw_open(options: impl Into<JsValue>, accept: Option<Function>) -> Promise {
-    RawNode::open(options.into(), accept, Promise::new(&mut |_, _| {}))
+    RawNode::open(options.into(), accept, None, Promise::new(&mut |_, _| {}))
 }
 
 pub async fn node() -> Node {

@@ -53,7 +53,12 @@ test("durable: a page that is reloaded has the same node, with all that was ackn
 
     await page.reload();
     await page.waitForFunction(() => globalThis.harness !== undefined);
-    assert.equal(await open(page), id);
+    const again = await page.evaluate(async (url) => {
+      const progress = [];
+      const id = await harness.open({ relays: [url], storage: { indexedDb: "test" }, onProgress: (step) => progress.push(step) });
+      return { id, progress };
+    }, relay.url);
+    assert.deepEqual(again, { id, progress: [{ entries: 3, total: 3 }] });
     await page.evaluate((place) => Object.assign(harness, place), before.place);
     assert.deepEqual(await page.evaluate(() => harness.listing()), before.listing);
     assert.equal(await page.evaluate(([user, path]) => harness.payload(user, path), [before.place.user, ["large"]]), large);

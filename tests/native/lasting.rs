@@ -2,12 +2,13 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use osier::{
     Error, Node, NodeOptions,
-    node::{Access, Area, Lock, Mode, SecretKey, SetRequest, ShareRequest, StorageOptions, StorageState},
+    node::{Access, Area, Lock, Mode, Opening, OpeningHandler, SecretKey, SetRequest, ShareRequest, StorageOptions, StorageState},
 };
 
 use crate::harness::{Relay, arrival, contents, init, path, soon, space, write};
@@ -45,6 +46,26 @@ impl Drop for Place {
 /// A payload that takes more than one read.
 fn large() -> Vec<u8> {
     (0..700_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
+#[tokio::test]
+async fn durable_who_opens_a_node_is_told_how_far_that_is() {
+    let (relay, place) = (Relay::start().await, Place::new("progress"));
+    let first = place.open(&relay).await;
+    let (user, space) = space(&first).await;
+    let names: Vec<String> = (0..3_000).map(|index| index.to_string()).collect();
+    n0_future::join_all(names.iter().map(|name| write(&first, &space, &user, name, b"x"))).await;
+    first.shutdown().await;
+
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = told.clone();
+    let on_opening = OpeningHandler::new(move |Opening { entries, total }| seen.lock().unwrap().push((entries, total)));
+    let second =
+        Node::open(NodeOptions { storage: place.storage(Lock::default()), on_opening: Some(on_opening), ..relay.options() }).await.unwrap();
+    second.shutdown().await;
+    let told = told.lock().unwrap().clone();
+    assert!(told.len() > 1 && told.is_sorted() && told.iter().all(|(_, total)| *total == 3_000), "{told:?}");
+    assert_eq!(told.last(), Some(&(3_000, 3_000)));
 }
 
 #[tokio::test]

@@ -188,15 +188,15 @@ pub(super) fn get(store: &ObjectStore<'_>, key: JsValue) -> Result<Get, Failure>
     Ok(store.get::<JsValue, JsValue, _>(KeyRange::Only(key)).primitive()?)
 }
 
-/// Writes a value. A failure is the transaction's.
+/// Writes a value. A failure is the transaction's: nobody listens to the request, of which a batch has hundreds.
 pub(super) fn put(store: &ObjectStore<'_>, key: JsValue, value: &[u8]) -> Result<(), Failure> {
-    drop(store.put(JsValue::from(Uint8Array::from(value))).with_key(key).primitive()?);
+    store.as_sys().put_with_key(&Uint8Array::from(value), &key).map_err(|thrown| Failure::of(&thrown))?;
     Ok(())
 }
 
 /// Writes a value that is not there yet; otherwise the transaction fails.
 pub(super) fn add(store: &ObjectStore<'_>, key: JsValue, value: &[u8]) -> Result<(), Failure> {
-    drop(store.add(JsValue::from(Uint8Array::from(value))).with_key(key).primitive()?);
+    store.as_sys().add_with_key(&Uint8Array::from(value), &key).map_err(|thrown| Failure::of(&thrown))?;
     Ok(())
 }
 

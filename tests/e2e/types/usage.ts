@@ -3,7 +3,7 @@ import { Intent, WillowError, WillowNode, dateFromTimestamp, timestampFromDate }
 import type { Completion, Entry, ErrorCode, IntentSet, Interest, PeerAddress, PeerEvent, ReconnectPolicy, SessionEvent, SessionInit, StoreEvent } from "osier";
 
 export async function everyday(relays: string[], signal: AbortSignal): Promise<string> {
-  await using node: WillowNode = await WillowNode.open({ relays, storage: "memory", secretKey: "ephemeral", limits: { maxSessions: 8 }, reconnect: { firstDelay: 100 }, signal });
+  await using node: WillowNode = await WillowNode.open({ relays, storage: "memory", secretKey: "ephemeral", limits: { maxSessions: 8 }, reconnect: { firstDelay: 100 }, onProgress: ({ entries, total }) => void (entries / total), signal });
   const user: string = await node.createUser();
   const space: string = await node.createNamespace({ kind: "owned", owner: user });
   const { entry, pruned }: { entry: Entry; pruned: number } = await node.set(space, { user, path: ["a", new Uint8Array(1)], payload: new Blob(["x"]), timestamp: new Date() });
