@@ -68,8 +68,9 @@ export interface OpenOptions {
    */
   storage?: "memory" | { indexedDb: string };
   /**
-   * What to do when another tab has the database or the key open: wait until it lets go, 15 s at most (the default), give up at once, both with
-   * `alreadyOpen`, or take it: whoever had it can write no more and sees `storageLost`.
+   * What to do when another tab has the database open, or a node with this `secretKey`: wait until it lets go, 15 s at most (the default), give
+   * up at once, both with `alreadyOpen`, or take it: whoever had the database can write no more and sees `storageLost`, whoever had the key is
+   * shut down.
    */
   lock?: "wait" | "fail" | "steal";
   /** The endpoint's secret key, 32 bytes; default: made once and kept in the storage. `"ephemeral"`: made for this node and forgotten with it. */

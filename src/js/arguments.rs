@@ -245,6 +245,7 @@ pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
         relays: fields.get("relays")?.unwrap_or_default(),
         storage: place.map_or(StorageOptions::Memory, |place| StorageOptions::Durable { place, lock }),
         secret_key: fields.with("secretKey", secret_key)?.unwrap_or_default(),
+        key_lock: lock,
         reconnect: fields.with("reconnect", reconnect_policy)?.unwrap_or_default(),
         ..NodeOptions::default()
     };

@@ -42,8 +42,10 @@ fn opening_handler(function: Function) -> OpeningHandler {
             let _ = function.call1(&JsValue::UNDEFINED, &opening.to_js());
         }
     });
-    // Unheard when nobody listens any more.
-    OpeningHandler::new(move |opening| drop(told.send(opening)))
+    OpeningHandler::new(move |opening| {
+        // Unheard when nobody listens any more.
+        let _ = told.send(opening);
+    })
 }
 
 /// Which capabilities a caller wants to see.

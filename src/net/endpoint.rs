@@ -94,6 +94,12 @@ fn parse_relay_url(text: &str) -> Result<RelayUrl, RelayUrlError> {
     }
 }
 
+/// The endpoint id of a secret key.
+#[must_use]
+pub fn id_of(secret_key: &[u8; 32]) -> PeerId {
+    PeerId(*SecretKey::from_bytes(secret_key).public().as_bytes())
+}
+
 impl Endpoint {
     /// Binds an endpoint. Does not wait for a relay.
     ///

@@ -18,7 +18,7 @@ mod payload;
 mod stream;
 
 pub use endpoint::{
-    ALPN, Arrival, BindError, DialAddress, Endpoint, EndpointOptions, HomeRelay, RelayUrlError, check_relay_url, is_peer_id,
+    ALPN, Arrival, BindError, DialAddress, Endpoint, EndpointOptions, HomeRelay, RelayUrlError, check_relay_url, id_of, is_peer_id,
 };
 pub use establish::{Established, Greeted, OwnHello, establish, greet};
 pub use goodbye::say_goodbye;

@@ -61,6 +61,7 @@ impl Driver {
         let relays = platform::spawn_local(status::watch_relays(self.node.clone()));
         let storage = platform::spawn_local(status::watch_storage(self.node.clone()));
         let pulse = platform::spawn_local(lifecycle::watch_clocks(self.node.clone()));
+        let key = platform::spawn_local(lifecycle::watch_key(self.node.clone()));
         while !self.stopped {
             let deadline = self.node.manager.borrow().next_deadline().map(|(at, _reason)| at);
             let clock = self.node.clock;
@@ -81,7 +82,7 @@ impl Driver {
                 () = clock.sleep_until(deadline.unwrap_or_default()), if deadline.is_some() => self.tick(),
             }
         }
-        drop((accepting, relays, storage, pulse));
+        drop((accepting, relays, storage, pulse, key));
         self.close().await;
     }
 
@@ -151,6 +152,10 @@ impl Driver {
         }
         // Slow at worst: peers that do not hear of it find out by a timeout.
         let _ = platform::timeout(CLOSING, self.node.endpoint.close()).await;
+        let key = self.node.key.take();
+        if let Some(key) = key {
+            key.release().await;
+        }
         self.jobs.close();
         while self.jobs.try_recv().is_ok() {}
         self.node.shared.life.send_replace(Life::Over);

@@ -148,8 +148,8 @@ pub enum Error {
         /// What is known.
         reason: String,
     },
-    /// Another tab or process has the storage open.
-    #[error("the storage is open elsewhere")]
+    /// Another tab or process has the storage open, or another tab a node with the key.
+    #[error("the storage or the key is in use elsewhere")]
     AlreadyOpen,
     /// The storage failed. What was acknowledged before is not affected.
     #[error("storage failed: {reason}")]

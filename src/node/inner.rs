@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     net::{Endpoint, OwnHello},
-    platform::Clock,
+    platform::{Clock, OwnerLock},
 };
 
 /// What the handles and the node's thread share.
@@ -91,6 +91,8 @@ pub(super) struct Inner {
     pub(super) options: NodeOptions,
     pub(super) shared: Arc<Shared>,
     pub(super) endpoint: Endpoint,
+    /// The lock on its key, if that was given.
+    pub(super) key: RefCell<Option<OwnerLock>>,
     pub(super) storage: Storage,
     pub(super) wallet: RefCell<Wallet>,
     pub(super) clock: Clock,
@@ -122,6 +124,7 @@ pub(super) struct Parts {
     pub(super) options: NodeOptions,
     pub(super) shared: Arc<Shared>,
     pub(super) endpoint: Endpoint,
+    pub(super) key: Option<OwnerLock>,
     pub(super) storage: Storage,
     pub(super) wallet: Wallet,
     pub(super) hello: OwnHello,
@@ -131,10 +134,11 @@ pub(super) struct Parts {
 
 impl Inner {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { options, shared, endpoint, storage, wallet, hello, inputs, manager } = parts;
+        let Parts { options, shared, endpoint, key, storage, wallet, hello, inputs, manager } = parts;
         Self {
             shared,
             endpoint,
+            key: RefCell::new(key),
             hello,
             inputs,
             manager: RefCell::new(manager),

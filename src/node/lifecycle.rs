@@ -6,7 +6,7 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 use osier_core::peers::Input;
 
 use super::inner::Inner;
-use crate::platform;
+use crate::platform::{self, OwnerLock};
 
 /// How often the clocks are compared.
 const BEAT: Duration = Duration::from_secs(5);
@@ -77,6 +77,14 @@ pub(super) async fn watch_clocks(node: Rc<Inner>) {
         }
         last = (now, unix);
     }
+}
+
+/// Shuts the node down when another one takes its key.
+pub(super) async fn watch_key(node: Rc<Inner>) {
+    let Some(stolen) = node.key.borrow().as_ref().map(OwnerLock::stolen) else { return };
+    stolen.await;
+    tracing::warn!("another tab has taken the key of this node");
+    node.input(Input::Shutdown);
 }
 
 /// Whether the machine slept between two beats: by how much the monotonic and the wall clock went on, in microseconds. Some monotonic

@@ -6,7 +6,7 @@ use osier_core::{peers::Manager, store::MemoryBackend, sync::Limits};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Error, NodeOptions, StorageOptions,
+    Error, NodeOptions, SecretKey, StorageOptions,
     driver::{self, Driver, Job},
     inner::{Inner, Parts, Shared},
     intents::MAX_PAYLOAD_POWER,
@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     backend::{Disk, Durable},
-    net::{BindError, Endpoint, EndpointOptions, OwnHello},
+    net::{BindError, Endpoint, EndpointOptions, OwnHello, id_of},
+    platform::lock,
 };
 
 /// Opens a node, says so, and runs it to its end.
@@ -40,6 +41,13 @@ pub(super) async fn run(options: NodeOptions, jobs: mpsc::UnboundedReceiver<Job>
 }
 
 async fn open(options: NodeOptions, inputs: mpsc::UnboundedSender<osier_core::peers::Input>) -> Result<Rc<Inner>, Error> {
+    let key = match options.secret_key {
+        SecretKey::Given(key) => {
+            let name = format!("osier/key/{}", id_of(&key));
+            Some(lock::acquire(&name, options.key_lock).await.map_err(|_| Error::AlreadyOpen)?)
+        }
+        SecretKey::Stored | SecretKey::Ephemeral => None,
+    };
     let disk = match &options.storage {
         StorageOptions::Memory => Disk::Memory(MemoryBackend::without_history()),
         StorageOptions::Durable { place, lock } => Disk::Durable(Durable::open(place, *lock).await?),
@@ -58,6 +66,7 @@ async fn open(options: NodeOptions, inputs: mpsc::UnboundedSender<osier_core::pe
     Ok(Rc::new(Inner::new(Parts {
         shared: Arc::new(Shared::new(id, options.relays.clone())),
         endpoint,
+        key,
         storage,
         wallet,
         hello: OwnHello { max_payload_power: MAX_PAYLOAD_POWER, limits: Limits::default() },

@@ -17,6 +17,9 @@ pub struct NodeOptions {
     pub storage: StorageOptions,
     /// The Ed25519 secret of the endpoint.
     pub secret_key: SecretKey,
+    /// What to do in a browser when another tab has a node with the key that is given here. Who is robbed of it shuts down. A key that is kept
+    /// in the storage is locked with it; natively no key is locked.
+    pub key_lock: Lock,
     /// Who may connect to this node.
     pub accept: AcceptPolicy,
     /// Bounds on what peers may use.
@@ -35,6 +38,7 @@ impl Default for NodeOptions {
             relays: Vec::new(),
             storage: StorageOptions::default(),
             secret_key: SecretKey::default(),
+            key_lock: Lock::default(),
             accept: AcceptPolicy::default(),
             limits: Limits::default(),
             reconnect: ReconnectPolicy::default(),

@@ -167,6 +167,26 @@ test("durable: four pages want one database; it has one owner, whoever that is",
     assert.deepEqual((await d.evaluate(() => harness.listing())).map(({ path }) => path), [["mine"]]);
   }));
 
+test("durable: a key has one owner, whoever that is, and who is robbed of it shuts down", () =>
+  withPages(async (newPage) => {
+    const [a, b, c] = [await newPage(), await newPage(), await newPage()];
+    const opens = (page, lock) =>
+      page.evaluate(([url, rest]) => harness.open({ relays: [url], storage: "memory", secretKey: new Uint8Array(32).fill(5), ...rest }), [relay.url, lock && { lock }]);
+    const id = await opens(a);
+    await assert.rejects(opens(b, "fail"), /in use elsewhere/);
+    const waiting = opens(b);
+    await a.evaluate(() => harness.node.shutdown());
+    assert.equal(await within(30_000, "the next one has the key", waiting), id);
+
+    const robbed = b.evaluate(async () => {
+      for await (const status of harness.node.watchStatus()) void status;
+      return harness.failure(harness.node.users());
+    });
+    assert.equal(await opens(c, "steal"), id);
+    assert.equal((await within(30_000, "the owner hears of it", robbed)).code, "shuttingDown");
+    assert.deepEqual(await c.evaluate(() => harness.node.users()), []);
+  }));
+
 test("durable: without IndexedDB a node opens in memory only if it is told to", () =>
   withPages(async (newPage) => {
     const page = await newPage();
