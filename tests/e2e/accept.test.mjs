@@ -71,11 +71,13 @@ test("whatever else a handler does refuses that peer, and the next one is asked 
 
 test("a handler that never answers stalls nothing, and is told when nobody waits any more", async () => {
   const seen = await shared.run(async () => {
-    let aborted;
+    let aborted, isAsked;
     const forgotten = new Promise((resolve) => (aborted = resolve));
+    const asked = new Promise((resolve) => (isAsked = resolve));
     let friend;
     const accept = (peer, signal) => {
       if (peer === friend) return { mode: "live" };
+      isAsked();
       signal.addEventListener("abort", () => aborted(peer));
       return new Promise(() => {});
     };
@@ -83,12 +85,15 @@ test("a handler that never answers stalls nothing, and is told when nobody waits
     const [stuck, other] = [await harness.guest(owner), await harness.guest(owner)];
     friend = other.node.id;
     const failing = stuck.node.sync(stuck.peers[0], { reconnect: { attempts: 0 } });
+    await asked;
     const live = other.node.sync(other.peers[0], { mode: "live" });
     await harness.until(live, ({ type }) => type === "reconciledAll");
     await owner.write(["a"], "meanwhile");
     await harness.until(other.node.subscribe(owner.space, {}, { from: 0 }), ({ type }) => type === "inserted");
-    return { forgotten: await forgotten, stuck: stuck.node.id, error: await harness.failure(failing.completed) };
+    const first = await Promise.race([forgotten, "the other"]);
+    return { first, forgotten: await forgotten, stuck: stuck.node.id, error: await harness.failure(failing.completed) };
   });
+  assert.equal(seen.first, "the other", "it is asked about, and in sync, while the handler has yet to answer for the one before");
   assert.equal(seen.forgotten, seen.stuck);
   assert.equal(seen.error.code, "dialFailed", "it may try again");
 });

@@ -45,11 +45,20 @@ test("reconnect: a page reloads ten times with the same identity while its partn
         await b.reload();
         await b.waitForFunction(() => globalThis.harness !== undefined);
       }
+      // Every other time the page goes as one that crashed: its node does not hear of it, and says no goodbye.
+      if (round % 2 === 0) await b.evaluate(() => addEventListener("pagehide", (event) => event.stopImmediatePropagation()));
       const join = ([url, text, bytes]) => harness.join([url], text, "live", { secretKey: new Uint8Array(bytes) }).then(() => harness.node.id);
       const joined = await b.evaluate(join, [relay.url, ticket, secret]);
       assert.equal(joined, (id ??= joined));
       if (round === 0) await callFrom(a, { id, relays: [relay.url] });
-      events = await waitFor(a, "reconciledAll", events);
+      const before = events;
+      events = await waitFor(a, "reconciledAll", before);
+      if (round % 2 === 1) {
+        // The partner knew of no loss: the new connection took the place of the one that was there, and at once.
+        const types = await a.evaluate(([from, to]) => seen.slice(from, to).map(({ type }) => type), [before, events]);
+        const own = await b.evaluate(() => harness.events);
+        for (const told of [types, own]) assert.ok(!told.includes("disconnected"), told.join(" "));
+      }
       await within(60_000, "the page holds everything", b.evaluate((count) => harness.holds(count), 2 + round));
       const { key } = await a.evaluate((text) => harness.edit(["rounds", text], text), String(round));
       await within(60_000, "an edit of the partner arrives", b.evaluate((wanted) => harness.arrival(wanted), key));
@@ -85,8 +94,11 @@ test("reconnect: a page that was hidden and frozen notices at once that its conn
     await front.bringToFront();
     await freeze("frozen");
     await peer.kill(); // without a word: nobody tells the frozen page
+    const thawed = Date.now();
     await freeze("active");
     const lost = await waitFor(a, "reconnecting", events);
+    // A probe has five seconds, and the transport takes thirty.
+    assert.ok(Date.now() - thawed < 15_000, `noticed after ${Date.now() - thawed} ms`);
     const told = await a.evaluate((index) => seen.slice(index - 2, index), lost);
     // The own probe says so, before the transport does; the page is hidden still, so it waits.
     assert.deepEqual(told.map(({ type, code, retry }) => [type, code, retry]), [["disconnected", "timeout", null], ["reconnecting", "timeout", null]]);

@@ -37,11 +37,18 @@ test("a relay is killed and restarted ten times during a sync of 20 MiB", async 
     await a.evaluate(followIncoming);
     await b.evaluate(([url, text]) => harness.join([url], text), [mortal.url, ticket]);
     await b.evaluate(() => void harness.collect(harness.intent, (harness.seen = [])));
-    let received = 0;
+    let [received, losses] = [0, 0];
     for (let round = 0; round < 10; round += 1) {
       await add(10 + round); // so that something is under way, however fast the rest was
       received = await within(60_000, `bytes arrive in round ${round}`, b.evaluate((bytes) => harness.receives(bytes), received));
       await mortal.stop();
+      if (round === 1 || round === 5) {
+        // A connection outlives a relay that is back soon. Here page B probes it meanwhile, and gives it up: a new session goes on with it.
+        losses += 1;
+        await b.evaluate(() => harness.node.notify({ frozen: false }));
+        const lost = (wanted) => harness.seen.filter(({ type }) => type === "disconnected").length >= wanted;
+        await within(60_000, `page B gives up in round ${round}`, b.waitForFunction(lost, losses, { polling: 100, timeout: 0 }));
+      }
       mortal = await startRelay(mortal.port);
     }
     await assertEqual(a, b, 20);
