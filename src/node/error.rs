@@ -149,7 +149,7 @@ pub enum Error {
         reason: String,
     },
     /// Another tab or process has the storage open, or another tab a node with the key.
-    #[error("the storage or the key is in use elsewhere")]
+    #[error("the storage or the key is open elsewhere")]
     AlreadyOpen,
     /// The storage failed. What was acknowledged before is not affected.
     #[error("storage failed: {reason}")]

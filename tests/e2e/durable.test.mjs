@@ -173,7 +173,7 @@ test("durable: a key has one owner, whoever that is, and who is robbed of it shu
     const opens = (page, lock) =>
       page.evaluate(([url, rest]) => harness.open({ relays: [url], storage: "memory", secretKey: new Uint8Array(32).fill(5), ...rest }), [relay.url, lock && { lock }]);
     const id = await opens(a);
-    await assert.rejects(opens(b, "fail"), /in use elsewhere/);
+    await assert.rejects(opens(b, "fail"), /open elsewhere/);
     const waiting = opens(b);
     await a.evaluate(() => harness.node.shutdown());
     assert.equal(await within(30_000, "the next one has the key", waiting), id);
