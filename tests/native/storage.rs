@@ -369,12 +369,14 @@ async fn durable_damaged_rows_are_told_and_nothing_else_is_lost() {
 async fn durable_a_commit_that_nobody_waits_for_any_more_comes_whole_and_before_the_next() {
     let place = Place::new();
     let backend = place.open().await;
+    let mut given_up = 0;
     for number in 0..50_u8 {
         let changes = |value: u8| vec![note("one", &[value]), note("other", &[value])];
         {
             let mut commit = std::pin::pin!(backend.commit(batch(changes(number), Durability::Strict)));
             let polled = std::future::poll_fn(|context| std::task::Poll::Ready(commit.as_mut().poll(context))).await;
-            assert!(polled.is_pending());
+            // The disk may have been faster, now and then.
+            given_up += usize::from(polled.is_pending());
         }
         let found = notes(&backend).await;
         assert!(
@@ -383,6 +385,7 @@ async fn durable_a_commit_that_nobody_waits_for_any_more_comes_whole_and_before_
         backend.commit(batch(changes(number), Durability::Relaxed)).await.unwrap();
         assert_eq!(notes(&backend).await["one"], [number]);
     }
+    assert!(given_up > 0);
 }
 
 #[tokio::test]
