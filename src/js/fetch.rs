@@ -6,7 +6,7 @@ use js_sys::{Function, Promise};
 use tokio::sync::{Notify, mpsc};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
-use super::{output::ToJs, promise};
+use super::{promise, report};
 use crate::node::{EntryKey, Error, FetchOptions, FetchProgress, Node};
 
 /// A fetch that has begun. `done()` resolves when all of the payload is here.
@@ -21,21 +21,12 @@ impl RawFetch {
         let cancelled = Rc::new(Notify::new());
         let cancel = cancelled.clone();
         let outcome = promise(async move {
-            // The node's callback may be called on another thread in general; a JavaScript function may not. So they meet in a channel.
-            let (sender, mut progress) = mpsc::unbounded_channel::<FetchProgress>();
+            let (sender, progress) = mpsc::unbounded_channel::<FetchProgress>();
             let fetch = node.fetch_payload(key, options, move |made| {
                 let _ = sender.send(made); // the receiver lives as long as the fetch
             });
-            let report = async {
-                while let Some(made) = progress.recv().await {
-                    if let Some(function) = &on_progress {
-                        // What the callback throws is the callback's business.
-                        let _ = function.call1(&JsValue::UNDEFINED, &made.to_js());
-                    }
-                }
-            };
             tokio::select! {
-                outcome = async { tokio::join!(fetch, report).0 } => outcome.map(|()| JsValue::UNDEFINED),
+                outcome = async { tokio::join!(fetch, report(progress, on_progress)).0 } => outcome.map(|()| JsValue::UNDEFINED),
                 () = cancel.notified() => Err(Error::Aborted),
             }
         });

@@ -25,13 +25,25 @@ pub use writer::RawWriter;
 use std::{cell::RefCell, future::Future};
 
 use js_sys::{Function, Promise};
+use tokio::sync::mpsc;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
+use self::output::ToJs;
 use crate::node::Error;
 
 /// A promise of what `work` yields.
 fn promise<T: Into<JsValue>>(work: impl Future<Output = Result<T, Error>> + 'static) -> Promise {
     wasm_bindgen_futures::future_to_promise(async move { work.await.map(Into::into).map_err(|error| error::to_js(&error)) })
+}
+
+/// Calls `function`, if there is one, with what comes through a channel, to its end. The node's callbacks may be called on another thread in
+/// general; a JavaScript function may not. So they meet there. What the function throws is its own business.
+async fn report<T: ToJs>(mut values: mpsc::UnboundedReceiver<T>, function: Option<Function>) {
+    while let Some(value) = values.recv().await {
+        if let Some(function) = &function {
+            let _ = function.call1(&JsValue::UNDEFINED, &value.to_js());
+        }
+    }
 }
 
 thread_local! {

@@ -3,14 +3,14 @@
 use js_sys::{Array, Function, Promise, Uint8Array};
 use tokio::sync::mpsc;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::JsFuture;
 
 use super::{
     RawEvents, RawExport, RawFetch, RawImport, RawIncoming, RawIntent, RawWriter, accept,
     arguments::{self, Fields},
     error,
     output::ToJs,
-    promise,
+    promise, report,
     writer::Target,
 };
 use crate::node::{
@@ -30,22 +30,6 @@ fn ids<'a>(keys: impl Iterator<Item = &'a [u8; 32]>) -> JsValue {
 
 fn id(key: &[u8; 32]) -> JsValue {
     osier_core::PeerId(*key).to_string().into()
-}
-
-/// Calls `function` with how far the opening is.
-fn opening_handler(function: Function) -> OpeningHandler {
-    let (told, mut tells) = mpsc::unbounded_channel::<Opening>();
-    spawn_local(async move {
-        // Until the node is gone, and the handler with it.
-        while let Some(opening) = tells.recv().await {
-            // What the callback throws is its own business.
-            let _ = function.call1(&JsValue::UNDEFINED, &opening.to_js());
-        }
-    });
-    OpeningHandler::new(move |opening| {
-        // Unheard when nobody listens any more.
-        let _ = told.send(opening);
-    })
 }
 
 /// Which capabilities a caller wants to see.
@@ -73,10 +57,15 @@ impl RawNode {
             if let Some(function) = accept {
                 options.accept = accept::policy(function);
             }
-            options.on_opening = on_progress.map(opening_handler);
+            let (sender, progress) = mpsc::unbounded_channel::<Opening>();
+            options.on_opening = on_progress.is_some().then(|| {
+                OpeningHandler::new(move |opening| {
+                    let _ = sender.send(opening); // the receiver lives as long as the opening
+                })
+            });
             tokio::select! {
                 biased;
-                node = Node::open(options) => node.map(|node| Self { node }),
+                node = async { tokio::join!(Node::open(options), report(progress, on_progress)).0 } => node.map(|node| Self { node }),
                 _ = JsFuture::from(abandoned) => Err(Error::Aborted),
             }
         })

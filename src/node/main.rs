@@ -40,7 +40,7 @@ pub(super) async fn run(options: NodeOptions, jobs: mpsc::UnboundedReceiver<Job>
     }
 }
 
-async fn open(options: NodeOptions, inputs: mpsc::UnboundedSender<osier_core::peers::Input>) -> Result<Rc<Inner>, Error> {
+async fn open(mut options: NodeOptions, inputs: mpsc::UnboundedSender<osier_core::peers::Input>) -> Result<Rc<Inner>, Error> {
     let key = match options.secret_key {
         SecretKey::Given(key) => {
             let name = format!("osier/key/{}", id_of(&key));
@@ -55,7 +55,7 @@ async fn open(options: NodeOptions, inputs: mpsc::UnboundedSender<osier_core::pe
     if let Some(reason) = disk.data_loss() {
         tracing::warn!("earlier data is lost, and the storage begins anew: {reason}");
     }
-    let (storage, notes) = Storage::open(disk, options.on_opening.clone()).await?;
+    let (storage, notes) = Storage::open(disk, options.on_opening.take()).await?;
     let wallet = wallet::from_notes(&notes)?;
     let Identity { secret_key, started } = wallet::identity(&storage, &notes, options.secret_key).await?;
     let endpoint = Endpoint::bind(EndpointOptions { secret_key, relays: options.relays.clone() }).await.map_err(|error| match error {

@@ -76,18 +76,21 @@ impl<B: Backend> Storage<B> {
     /// them again. The history of earlier runs is not read yet; see [`Storage::read_history`].
     pub(super) async fn open(backend: B, told: Option<OpeningHandler>) -> Result<(Self, Notes), Error> {
         let (mut store, mut notes, mut damaged) = (Store::new(), Notes::new(), Vec::new());
-        let mut opening = Opening { entries: 0, total: backend.usage().await?.entries };
+        let mut opening = match told {
+            Some(handler) => Some((handler, Opening { entries: 0, total: backend.usage().await?.entries })),
+            None => None,
+        };
         let mut next = Some(LoadCursor::default());
         while let Some(from) = next {
             let mut chunk = backend.load(from).await?;
             next = chunk.next;
             notes.append(&mut chunk.notes.drain(..).collect());
             damaged.append(&mut chunk.damaged);
-            opening.entries = opening.entries.saturating_add(chunk.entries.len() as u64);
-            store.restore(chunk);
-            if let Some(handler) = &told {
-                handler.tell(opening);
+            if let Some((handler, opening)) = &mut opening {
+                opening.entries = opening.entries.saturating_add(chunk.entries.len() as u64);
+                handler.tell(*opening);
             }
+            store.restore(chunk);
         }
         store.begin_after(platform::unix_micros());
         if !damaged.is_empty() {

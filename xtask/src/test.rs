@@ -21,9 +21,6 @@ const NATIVE: &[&str] = &["osier-core", "osier", "osier-cli", "xtask"];
 /// The port of the relay that browser tests use. It is fixed because its URL is compiled into them.
 const RELAY_PORT: u16 = 33440;
 
-/// The environment variable with the relay of the browser tests, read when they are compiled.
-const TEST_RELAY: &str = "OSIER_TEST_RELAY";
-
 /// A layer of tests: its name, and what runs those of its tests that a filter selects.
 type Layer = (&'static str, fn(&[String]) -> Outcome<Counts>);
 
@@ -86,16 +83,16 @@ fn check_clippy(_: &[String]) -> Outcome<Counts> {
     linted(native_tests("test").args(["--quiet", "--no-run"]))
 }
 
-/// Cargo with clippy as the compiler of our own crates. `cargo clippy` would compile every dependency for itself; this way what is linted is
-/// what runs.
-fn linting_cargo(subcommand: &str) -> Command {
-    let mut command = cargo();
-    command.arg(subcommand).env(LINTER.0, LINTER.1);
-    command
+/// Makes clippy the compiler of our own crates for whatever cargo `command` is or runs. `cargo clippy` would compile every dependency for
+/// itself; this way what is linted is what runs.
+fn linting(command: &mut Command) -> &mut Command {
+    command.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
 }
 
-/// What makes clippy the compiler of the workspace's crates.
-const LINTER: (&str, &str) = ("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+/// The same for the tests of the browser, which are compiled with the URL of their relay.
+fn linting_for_browser(command: &mut Command) -> &mut Command {
+    linting(command).env("OSIER_TEST_RELAY", Relay::url_at(RELAY_PORT))
+}
 
 /// One check: no compiler warns in `build`. An error if nothing is built.
 fn linted(build: &mut Command) -> Outcome<Counts> {
@@ -107,8 +104,8 @@ fn linted(build: &mut Command) -> Outcome<Counts> {
 }
 
 fn native_tests(subcommand: &str) -> Command {
-    let mut command = linting_cargo(subcommand);
-    command.args(NATIVE.iter().flat_map(|package| ["--package", package]));
+    let mut command = cargo();
+    linting(&mut command).arg(subcommand).args(NATIVE.iter().flat_map(|package| ["--package", package]));
     command
 }
 
@@ -120,9 +117,8 @@ fn native(filters: &[String]) -> Outcome<Counts> {
 
 /// The tests for the browser, as `wasm-pack` builds them.
 fn wasm_tests() -> Command {
-    let mut command = linting_cargo("build");
-    command.args(["--quiet", "--release", "--target", setup::WASM, "--package", "osier", "--tests"]);
-    command.env(TEST_RELAY, Relay::url_at(RELAY_PORT));
+    let mut command = cargo();
+    linting_for_browser(&mut command).args(["build", "--quiet", "--release", "--target", setup::WASM, "--package", "osier", "--tests"]);
     command
 }
 
@@ -144,7 +140,7 @@ fn osier() -> Outcome<PathBuf> {
 fn browser(filters: &[String]) -> Outcome<Counts> {
     setup::wasm_target()?;
     let (bindgen, pack, browser) = (setup::wasm_bindgen()?, setup::wasm_pack()?, setup::chromium()?);
-    let relay = Relay::start(&osier()?, RELAY_PORT)?;
+    let _relay = Relay::start(&osier()?, RELAY_PORT)?;
     let mut counts = Counts::default();
     if filters.is_empty() {
         counts += linted(&mut wasm_tests())?;
@@ -155,7 +151,7 @@ fn browser(filters: &[String]) -> Outcome<Counts> {
         command.args([".", "--test", "browser", "--"]).args(selection);
         // With no mode chosen the runner runs nothing, and passes.
         command.env("WASM_BINDGEN_USE_BROWSER", "1").env("WASM_BINDGEN_TEST_TIMEOUT", "600");
-        command.env(TEST_RELAY, relay.url()).env(LINTER.0, LINTER.1).env("PATH", path_with(&bindgen)?).current_dir(root());
+        linting_for_browser(&mut command).env("PATH", path_with(&bindgen)?).current_dir(root());
         let (output, success) = run_and_read(&mut command)?;
         counts += Counts::of_libtest(&output).with_exit(success);
     }
