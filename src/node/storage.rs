@@ -365,6 +365,6 @@ fn stale(error: StalePlan) -> Error {
 fn removed_by(change: &Change) -> Option<EntryId> {
     match change {
         Change::Remove(id) => Some(*id),
-        Change::Put(_) | Change::Payload { .. } | Change::Note { .. } => None,
+        Change::Put(_) | Change::Payload { .. } | Change::Draft { .. } | Change::Adopt { .. } | Change::Note { .. } => None,
     }
 }

@@ -38,7 +38,7 @@ pub enum StorageError {
 pub enum Change {
     /// An entry without payload bytes. One that is there already stays as it is.
     Put(StoredEntry),
-    /// Removes an entry and its payload; nothing happens if it is not there.
+    /// Removes an entry and its payload, or what is drafted of one; nothing happens if there is neither.
     Remove(EntryId),
     /// Bytes of the payload of an entry that is stored, from `offset` on. `offset` is at most the number of bytes there; bytes that
     /// are there already stay as they are.
@@ -50,6 +50,23 @@ pub enum Change {
         /// The bytes.
         bytes: Vec<u8>,
     },
+    /// Bytes of the payload of an entry that is not stored yet, from `offset` on, at most the number of bytes that are drafted; bytes that
+    /// are drafted already stay as they are. They are no part of the usage, and nobody asks for them, before [`Change::Adopt`].
+    Draft {
+        /// Whose payload it will be.
+        id: EntryId,
+        /// Where the bytes begin.
+        offset: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// What is drafted for an entry, which is stored by now without any payload, becomes its payload. Nothing happens if it did before.
+    Adopt {
+        /// Whose payload it is.
+        id: EntryId,
+        /// How many bytes are drafted: all of the payload.
+        length: u64,
+    },
     /// A small named record of the node (a setting, a wrapped secret); `None` removes it.
     Note {
         /// Its name.
@@ -57,6 +74,18 @@ pub enum Change {
         /// What it says.
         value: Option<Vec<u8>>,
     },
+}
+
+impl Change {
+    /// The entry that it is about.
+    #[must_use]
+    pub fn entry(&self) -> Option<EntryId> {
+        match self {
+            Self::Put(entry) => Some(entry.id()),
+            Self::Remove(id) | Self::Payload { id, .. } | Self::Draft { id, .. } | Self::Adopt { id, .. } => Some(*id),
+            Self::Note { .. } => None,
+        }
+    }
 }
 
 /// How sure a write must be before `commit` returns.

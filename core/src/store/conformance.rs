@@ -27,6 +27,10 @@ pub async fn run<B: Backend>(empty: impl AsyncFn() -> B, reopen: impl AsyncFn(B)
     payloads_belong_to_entries(&empty().await).await;
     payload_reads_are_clipped(&empty().await).await;
     removal_is_complete(&empty().await).await;
+    let backend = empty().await;
+    drafts_become_payloads(&backend).await;
+    drafts_become_payloads_after(&reopen(backend).await).await;
+    drafts_that_do_not_fit_are_refused(&empty().await).await;
     notes_are_kept(&empty().await).await;
     loads_in_parts(&empty().await).await;
     let backend = empty().await;
@@ -37,16 +41,19 @@ pub async fn run<B: Backend>(empty: impl AsyncFn() -> B, reopen: impl AsyncFn(B)
     closed_is_closed(&empty().await).await;
 }
 
-/// Entries as a store would hand them to a backend, with their payloads.
-fn entries(count: usize) -> Vec<(StoredEntry, Vec<u8>)> {
+/// Entries as a store would hand them to a backend, with these payloads.
+fn entries_with(payloads: Vec<Vec<u8>>) -> Vec<(StoredEntry, Vec<u8>)> {
     let namespace = namespace(2);
     let author = Author::new(&namespace, 1);
-    let payloads: Vec<Vec<u8>> = (0..count).map(|i| format!("payload {i}").repeat(1 + i % 7).into_bytes()).collect();
     let written =
         payloads.iter().enumerate().map(|(i, payload)| author.writes(&path(&["conformance", &format!("{i:05}")]), 7, payload)).collect();
     let changes = Store::new().plan(written).take_batch().changes;
     let puts = changes.into_iter().filter_map(|change| if let Change::Put(entry) = change { Some(entry) } else { None });
     puts.zip(payloads).collect()
+}
+
+fn entries(count: usize) -> Vec<(StoredEntry, Vec<u8>)> {
+    entries_with((0..count).map(|i| format!("payload {i}").repeat(1 + i % 7).into_bytes()).collect())
 }
 
 fn batch(changes: Vec<Change>, progress: u64) -> Batch {
@@ -190,6 +197,82 @@ async fn removal_is_complete(backend: &impl Backend) {
     backend.commit(batch(vec![Change::Remove(first.id()), Change::Put(first.clone())], 7)).await.unwrap();
     let (kept, ..) = load(backend).await;
     assert_eq!((kept.len(), kept[&gone.id()].1, kept[&first.id()].1), (4, 0, 0));
+}
+
+fn draft(id: EntryId, offset: usize, bytes: &[u8]) -> Change {
+    Change::Draft { id, offset: offset as u64, bytes: bytes.to_vec() }
+}
+
+/// Three entries with a payload of several segments.
+fn long_entries() -> [(StoredEntry, Vec<u8>); 3] {
+    let payload: Vec<u8> = (0..140_000_u32).flat_map(|i| [i.to_be_bytes()[3], i.to_be_bytes()[2], 1, 2, 3]).collect();
+    entries_with(vec![payload; 3]).try_into().expect("three entries")
+}
+
+/// Three drafts: one is adopted, one dropped, one left.
+async fn drafts_become_payloads(backend: &impl Backend) {
+    let known @ [(adopted, payload), (dropped, _), (left, _)] = &long_entries();
+    for (entry, _) in known {
+        for at in [0, 300_000, 299_990] {
+            let piece = &payload[at..payload.len().min(at + 300_000 + at)];
+            backend.commit(batch(vec![draft(entry.id(), at, piece)], 1)).await.unwrap();
+        }
+    }
+    let usage = backend.usage().await.unwrap();
+    assert_eq!((usage.entries, usage.payload_bytes), (0, 0));
+    assert!(load(backend).await.0.is_empty());
+    backend.commit(batch(vec![Change::Remove(dropped.id())], 2)).await.unwrap();
+    let length = payload.len() as u64;
+    for _twice in 0..2 {
+        let changes = vec![Change::Put(adopted.clone()), Change::Adopt { id: adopted.id(), length }];
+        backend.commit(batch(changes, 3)).await.unwrap();
+    }
+    // Of what was dropped nothing is there for another draft.
+    let gap = backend.commit(batch(vec![draft(dropped.id(), 1, b"more")], 4)).await;
+    assert!(matches!(gap, Err(StorageError::Misfit(_))), "{gap:?}");
+    backend.commit(batch(vec![Change::Put(dropped.clone()), bytes(dropped.id(), 0, b"short")], 4)).await.unwrap();
+    backend.commit(batch(vec![draft(left.id(), payload.len(), b"!")], 5)).await.unwrap();
+    drafts_become_payloads_after(backend).await;
+}
+
+async fn drafts_become_payloads_after(backend: &impl Backend) {
+    let [(adopted, payload), (dropped, _), _] = &long_entries();
+    let (kept, ..) = load(backend).await;
+    assert_eq!(kept.iter().map(|(id, (_, available))| (*id, *available)).collect::<BTreeMap<_, _>>(), {
+        BTreeMap::from([(adopted.id(), payload.len() as u64), (dropped.id(), 5)])
+    });
+    assert_eq!(backend.read_payload(&adopted.id(), 0, u64::MAX).await.unwrap(), *payload);
+    assert_eq!(backend.read_payload(&adopted.id(), 299_995, 10).await.unwrap(), payload[299_995..300_005]);
+    assert_eq!(backend.read_payload(&dropped.id(), 0, u64::MAX).await.unwrap(), b"short");
+    let usage = backend.usage().await.unwrap();
+    assert_eq!((usage.entries, usage.payload_bytes), (2, payload.len() as u64 + 5));
+}
+
+async fn drafts_that_do_not_fit_are_refused(backend: &impl Backend) {
+    let [(there, _), (other, _), _] = &long_entries();
+    let payload = b"short";
+    backend.commit(batch(vec![Change::Put(there.clone()), bytes(there.id(), 0, payload)], 1)).await.unwrap();
+    backend.commit(batch(vec![draft(other.id(), 0, b"0123456789")], 1)).await.unwrap();
+    let adopt = |id: EntryId, length: u64| Change::Adopt { id, length };
+    let misfits: [Vec<Change>; 6] = [
+        vec![draft(there.id(), 0, b"of an entry that is there")],
+        vec![draft(other.id(), 11, b"after a gap")],
+        vec![adopt(other.id(), 10)],
+        vec![Change::Put(other.clone()), adopt(other.id(), 11)],
+        vec![Change::Put(other.clone()), adopt(other.id(), 9)],
+        vec![adopt(there.id(), payload.len() as u64 + 1)],
+    ];
+    for changes in misfits {
+        let refused = backend.commit(batch([vec![note("a", Some(b"1"))], changes.clone()].concat(), 2)).await;
+        assert!(matches!(refused, Err(StorageError::Misfit(_))), "{changes:?}: {refused:?}");
+        let (kept, notes, _) = load(backend).await;
+        assert_eq!((kept.len(), notes.len()), (1, 0), "{changes:?}");
+    }
+    backend.commit(batch(vec![adopt(there.id(), payload.len() as u64)], 2)).await.unwrap();
+    assert_eq!(backend.read_payload(&there.id(), 0, u64::MAX).await.unwrap(), payload);
+    backend.commit(batch(vec![Change::Put(other.clone()), adopt(other.id(), 10)], 3)).await.unwrap();
+    backend.commit(batch(vec![bytes(other.id(), 10, b" and more"), Change::Remove(there.id())], 4)).await.unwrap();
+    assert_eq!(backend.read_payload(&other.id(), 0, u64::MAX).await.unwrap(), b"0123456789 and more");
 }
 
 async fn notes_are_kept(backend: &impl Backend) {

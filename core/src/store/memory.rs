@@ -27,6 +27,7 @@ pub struct MemoryBackend {
 #[derive(Clone, Default)]
 struct Kept {
     entries: BTreeMap<EntryId, (StoredEntry, Vec<u8>)>,
+    drafts: BTreeMap<EntryId, Vec<u8>>,
     notes: BTreeMap<String, Vec<u8>>,
     progress: ProgressId,
     history: BTreeMap<HistoryKey, Vec<u8>>,
@@ -55,31 +56,21 @@ impl Kept {
 
     /// Whether a batch can be written: each payload must continue what is there by then. Checked before anything is touched.
     fn check(&self, batch: &Batch) -> Result<(), StorageError> {
-        let mut ahead: BTreeMap<EntryId, Option<u64>> = BTreeMap::new();
+        let mut ahead: BTreeMap<EntryId, Ahead> = BTreeMap::new();
         for change in &batch.changes {
-            match change {
-                Change::Put(entry) => {
-                    let here = self.available(&ahead, &entry.id());
-                    ahead.insert(entry.id(), Some(here.unwrap_or(0)));
-                }
-                Change::Remove(id) => {
-                    ahead.insert(*id, None);
-                }
-                Change::Payload { id, offset, bytes } => {
-                    let here = self.available(&ahead, id).ok_or(StorageError::Misfit("a payload without its entry"))?;
-                    if *offset > here {
-                        return Err(StorageError::Misfit("a gap in a payload"));
-                    }
-                    ahead.insert(*id, Some(here.max(offset.saturating_add(bytes.len() as u64))));
-                }
-                Change::Note { .. } => {}
+            if let Some(id) = change.entry() {
+                ahead.entry(id).or_insert_with(|| self.here(&id)).make(change)?;
             }
         }
         Ok(())
     }
 
-    fn available(&self, ahead: &BTreeMap<EntryId, Option<u64>>, id: &EntryId) -> Option<u64> {
-        ahead.get(id).copied().unwrap_or_else(|| self.entries.get(id).map(|(_, payload)| payload.len() as u64))
+    fn here(&self, id: &EntryId) -> Ahead {
+        let length = |payload: &Vec<u8>| payload.len() as u64;
+        Ahead {
+            available: self.entries.get(id).map(|(_, payload)| length(payload)),
+            drafted: self.drafts.get(id).map(length).unwrap_or_default(),
+        }
     }
 
     fn write(&mut self, change: Change) {
@@ -91,15 +82,16 @@ impl Kept {
             }
             Change::Remove(id) => {
                 self.entries.remove(&id);
+                self.drafts.remove(&id);
             }
             Change::Payload { id, offset, bytes } => {
                 let Some((_, payload)) = self.entries.get_mut(&id) else { return };
-                let known = usize::try_from((payload.len() as u64).saturating_sub(offset)).unwrap_or(usize::MAX);
-                if payload.is_empty() {
-                    *payload = bytes;
-                } else {
-                    payload.extend_from_slice(bytes.get(known..).unwrap_or_default());
-                }
+                append(payload, offset, bytes);
+            }
+            Change::Draft { id, offset, bytes } => append(self.drafts.entry(id).or_default(), offset, bytes),
+            Change::Adopt { id, .. } => {
+                let (Some((_, payload)), Some(draft)) = (self.entries.get_mut(&id), self.drafts.remove(&id)) else { return };
+                *payload = draft;
             }
             Change::Note { name, value: Some(value) } => {
                 self.notes.insert(name, value);
@@ -116,6 +108,57 @@ impl Kept {
         if let Some(trim) = trim {
             self.history.retain(|key, _| *key > trim);
         }
+    }
+}
+
+/// What there will be of an entry after some changes of a batch.
+struct Ahead {
+    available: Option<u64>,
+    drafted: u64,
+}
+
+impl Ahead {
+    fn make(&mut self, change: &Change) -> Result<(), StorageError> {
+        let Self { available, drafted } = self;
+        let fits = match (change, available) {
+            (Change::Note { .. }, _) => true,
+            (Change::Put(_), available) => {
+                available.get_or_insert(0);
+                true
+            }
+            (Change::Remove(_), available) => {
+                (*available, *drafted) = (None, 0);
+                true
+            }
+            (Change::Payload { offset, bytes, .. }, Some(available)) => continues(available, *offset, bytes),
+            (Change::Draft { offset, bytes, .. }, None) => continues(drafted, *offset, bytes),
+            (Change::Adopt { length, .. }, Some(available)) => {
+                let adopted = available == length;
+                let whole = *available == 0 && drafted == length;
+                (*available, *drafted) = (*length, 0);
+                adopted || whole
+            }
+            (Change::Payload { .. } | Change::Adopt { .. }, None) => return Err(StorageError::Misfit("a payload without its entry")),
+            (Change::Draft { .. }, Some(_)) => return Err(StorageError::Misfit("a draft for an entry that is there")),
+        };
+        if fits { Ok(()) } else { Err(StorageError::Misfit("a gap in a payload")) }
+    }
+}
+
+/// Whether bytes continue or overlap what is here; it counts as here then.
+fn continues(here: &mut u64, offset: u64, bytes: &[u8]) -> bool {
+    let fits = offset <= *here;
+    *here = (*here).max(offset.saturating_add(bytes.len() as u64));
+    fits
+}
+
+/// Adds what is new of these bytes.
+fn append(payload: &mut Vec<u8>, offset: u64, bytes: Vec<u8>) {
+    let known = usize::try_from((payload.len() as u64).saturating_sub(offset)).unwrap_or(usize::MAX);
+    if payload.is_empty() {
+        *payload = bytes;
+    } else {
+        payload.extend_from_slice(bytes.get(known..).unwrap_or_default());
     }
 }
 

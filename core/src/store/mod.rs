@@ -8,6 +8,7 @@
 //! | `query`, `summary`, `split` | what is asked of it |
 //! | `plan` | Willow's join: what would change |
 //! | `staged` | payloads that are on the disk before they can be verified |
+//! | `draft` | payloads that are on the disk before their entry |
 //! | `events` | what has changed, numbered; subscriptions |
 //! | `history` | the same on the disk, for subscriptions that resume after a restart |
 //! | `backend` | the seam to durable storage; `memory`, `faulty`, `conformance`; `disk`, how durable ones keep rows |
@@ -32,6 +33,7 @@ mod backend;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod disk;
+mod draft;
 mod events;
 mod faulty;
 #[cfg(any(test, feature = "conformance"))]
@@ -58,6 +60,7 @@ use willow25::prelude::{Area, NamespaceId, WriteCapability};
 pub use crate::SessionId;
 pub use backend::{Backend, Batch, Change, Chunk, Durability, HistoryKey, HistoryRecord, LoadCursor, StorageError, Usage};
 pub use disk::{AuthorId, Damaged, RowCodec};
+pub use draft::DRAFT;
 pub use events::{Forgotten, HISTORY, Lagged, Origin, ProgressId, StoreEvent, SubscriptionId};
 pub use faulty::{Fault, FaultyBackend};
 pub use history::HistoryReader;
@@ -89,6 +92,8 @@ pub struct Store {
     epoch: u64,
     /// Payloads with unverified bytes on the disk.
     staged: BTreeMap<EntryId, Staged>,
+    /// How many bytes are on the disk of payloads whose entries are not here yet.
+    drafts: BTreeMap<EntryId, u64>,
 }
 
 /// The entries of one namespace.
@@ -166,7 +171,14 @@ impl Store {
     /// An empty store that keeps so many changes for subscriptions that are behind.
     #[must_use]
     pub fn with_history(limit: usize) -> Self {
-        Self { namespaces: BTreeMap::new(), events: Events::new(limit), kept: Kept::new(), epoch: 0, staged: BTreeMap::new() }
+        Self {
+            namespaces: BTreeMap::new(),
+            events: Events::new(limit),
+            kept: Kept::new(),
+            epoch: 0,
+            staged: BTreeMap::new(),
+            drafts: BTreeMap::new(),
+        }
     }
 
     /// The store that a backend has kept, and the notes beside it.
@@ -283,6 +295,8 @@ impl Store {
         match change {
             Quiet::Stage { id, staged } => _ = self.staged.insert(id, staged),
             Quiet::Unstage { id } => _ = self.staged.remove(&id),
+            Quiet::Draft { id, end } => _ = self.drafts.insert(id, end),
+            Quiet::Undraft { id } => _ = self.drafts.remove(&id),
         }
     }
 

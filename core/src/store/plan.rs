@@ -73,16 +73,16 @@ pub enum Outcome {
         /// How many.
         count: u64,
     },
-    /// So much of the payload is here or staged.
+    /// So much of the payload is here, staged or drafted.
     Staged {
         /// How many bytes.
         end: u64,
         /// How many there will be.
         total: u64,
     },
-    /// What was staged of the payload is gone.
+    /// What was staged or drafted of the payload is gone.
     Unstaged,
-    /// The payload is being staged by somebody else, and nothing is added to it meanwhile. Nothing changes.
+    /// The payload is being staged or drafted by somebody else, and nothing is added to it meanwhile. Nothing changes.
     Occupied,
 }
 
@@ -114,6 +114,8 @@ pub(crate) enum Step {
 pub(crate) enum Quiet {
     Stage { id: EntryId, staged: Staged },
     Unstage { id: EntryId },
+    Draft { id: EntryId, end: u64 },
+    Undraft { id: EntryId },
 }
 
 /// What would change. Commit [`Plan::take_batch`], then [`Store::apply`] the plan.
@@ -155,6 +157,8 @@ pub(super) struct Planning<'a> {
     plan: Plan,
     base: ProgressId,
     payloads: Vec<Change>,
+    /// Whether the payloads of the entries that come in are drafted.
+    drafted: bool,
     /// Entries of the store that are removed or completed already.
     touched: BTreeSet<EntryId>,
 }
@@ -162,7 +166,17 @@ pub(super) struct Planning<'a> {
 impl<'a> Planning<'a> {
     pub(super) fn new(store: &'a Store) -> Self {
         let plan = Plan { epoch: store.epoch(), steps: Vec::new(), quiet: Vec::new(), outcomes: Vec::new(), batch: Batch::default() };
-        Self { store, plan, base: store.events.base(), payloads: Vec::new(), touched: BTreeSet::new() }
+        Self { store, plan, base: store.events.base(), payloads: Vec::new(), drafted: false, touched: BTreeSet::new() }
+    }
+
+    /// The entries that come in have their payloads drafted.
+    pub(super) fn with_drafts(&mut self) -> &mut Self {
+        self.drafted = true;
+        self
+    }
+
+    pub(super) fn has_draft(&self, id: &EntryId) -> bool {
+        self.store.drafts.contains_key(id)
     }
 
     /// The number that the next step gets.
@@ -360,27 +374,9 @@ fn pruned_by<'a>(candidate: &Candidate<'_>, known: &'a Namespace, place: Positio
 impl Store {
     /// What would change if these entries came in together. Outcomes are in the order given. O(log n) for each, a few microseconds, and
     /// the hashing of payloads.
-    pub fn plan(&self, mut incoming: Vec<Incoming>) -> Plan {
-        let mut outcomes = vec![Outcome::PayloadMismatch; incoming.len()];
-        let right = incoming.iter_mut().enumerate().filter(|(_, one)| fits(&one.entry, one.payload.as_deref()));
-        let mut candidates: Vec<_> = right.map(|(number, one)| Candidate::new(number, one)).collect();
-        candidates.sort_by(Candidate::cmp);
-
+    pub fn plan(&self, incoming: Vec<Incoming>) -> Plan {
         let mut planning = Planning::new(self);
-        let mut common = Common::default();
-        // The new entries at prefixes of the present path, the deepest last.
-        let mut above: Vec<StoredEntry> = Vec::new();
-        for candidate in candidates {
-            let number = candidate.number;
-            while above.last().is_some_and(|last| !candidate.is_below(last)) {
-                above.pop();
-            }
-            outcomes[number] = match above.last() {
-                Some(last) if last.id() == candidate.entry.id => Outcome::AlreadyHere,
-                Some(last) if last.recency() > candidate.recency() => Outcome::Obsolete,
-                _ => planning.take(candidate, &mut common, &mut above),
-            };
-        }
+        let outcomes = planning.join(incoming);
         planning.finish(outcomes)
     }
 
@@ -430,6 +426,30 @@ impl Store {
 }
 
 impl Planning<'_> {
+    /// Decides what becomes of entries that come in together.
+    pub(super) fn join(&mut self, mut incoming: Vec<Incoming>) -> Vec<Outcome> {
+        let mut outcomes = vec![Outcome::PayloadMismatch; incoming.len()];
+        let right = incoming.iter_mut().enumerate().filter(|(_, one)| fits(&one.entry, one.payload.as_deref()));
+        let mut candidates: Vec<_> = right.map(|(number, one)| Candidate::new(number, one)).collect();
+        candidates.sort_by(Candidate::cmp);
+
+        let mut common = Common::default();
+        // The new entries at prefixes of the present path, the deepest last.
+        let mut above: Vec<StoredEntry> = Vec::new();
+        for candidate in candidates {
+            let number = candidate.number;
+            while above.last().is_some_and(|last| !candidate.is_below(last)) {
+                above.pop();
+            }
+            outcomes[number] = match above.last() {
+                Some(last) if last.id() == candidate.entry.id => Outcome::AlreadyHere,
+                Some(last) if last.recency() > candidate.recency() => Outcome::Obsolete,
+                _ => self.take(candidate, &mut common, &mut above),
+            };
+        }
+        outcomes
+    }
+
     /// An entry that no other of the batch prunes. If it is new, it is put on top of `above`.
     fn take(&mut self, candidate: Candidate<'_>, common: &mut Common, above: &mut Vec<StoredEntry>) -> Outcome {
         let known = self.store.namespace(candidate.namespace());
@@ -456,12 +476,18 @@ impl Planning<'_> {
         }
         let capability = common.capability(&candidate, known);
         let stored = StoredEntry::new(candidate.entry, candidate.key, subspace, capability, self.next());
-        let payload = candidate.payload.unwrap_or_default();
-        let available = payload.len() as u64;
+        let bytes = candidate.payload.unwrap_or_default();
+        let available = if self.drafted { stored.payload_length() } else { bytes.len() as u64 };
         above.push(stored.clone());
+        if !self.drafted {
+            self.put_discard(id);
+        }
         self.put(Change::Put(stored.clone()));
-        if available > 0 {
-            self.payloads.push(Change::Payload { id, offset: 0, bytes: payload });
+        if self.drafted {
+            self.payloads.push(Change::Adopt { id, length: available });
+            self.put_undrafted(id);
+        } else if available > 0 {
+            self.payloads.push(Change::Payload { id, offset: 0, bytes });
         }
         self.step(Step::Insert { held: Held { stored, available }, origin });
         self.durable_for(origin);

@@ -16,6 +16,7 @@ use willow25::prelude::{NamespaceId, Path, SubspaceId};
 use super::{
     EntryRef, Store,
     backend::{Backend, Change, StorageError},
+    draft::DRAFT,
     events::Origin,
     plan::{Outcome, Plan, Planning, Quiet, Step},
     row::StoredEntry,
@@ -40,12 +41,13 @@ type Place<'a> = (&'a NamespaceId, &'a SubspaceId, &'a Path);
 /// The names of notes about staged payloads begin like this; the id of the entry follows, in hexadecimal.
 pub const STAGED: &str = "staged/";
 
-fn note_name(id: &EntryId) -> String {
-    id.0.iter().fold(STAGED.to_owned(), |name, byte| name + &format!("{byte:02x}"))
+/// The name of a note about the payload of an entry.
+pub(super) fn note_name(kind: &str, id: &EntryId) -> String {
+    format!("{kind}{id}")
 }
 
-fn noted_id(name: &str) -> Option<EntryId> {
-    let digits: &[u8; 64] = name.strip_prefix(STAGED)?.as_bytes().try_into().ok()?;
+fn noted_id(kind: &str, name: &str) -> Option<EntryId> {
+    let digits: &[u8; 64] = name.strip_prefix(kind)?.as_bytes().try_into().ok()?;
     let mut id = [0; 32];
     for (byte, pair) in id.iter_mut().zip(digits.as_chunks::<2>().0) {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
@@ -55,7 +57,7 @@ fn noted_id(name: &str) -> Option<EntryId> {
 
 /// The change that takes a note about a staged payload back.
 pub(super) fn forget_note(id: &EntryId) -> Change {
-    Change::Note { name: note_name(id), value: None }
+    Change::Note { name: note_name(STAGED, id), value: None }
 }
 
 impl Store {
@@ -79,7 +81,7 @@ impl Store {
             return planning.finish(vec![Outcome::NothingNew]);
         }
         if staged.is_none() {
-            planning.put(Change::Note { name: note_name(id), value: Some(here.to_be_bytes().to_vec()) });
+            planning.put(Change::Note { name: note_name(STAGED, id), value: Some(here.to_be_bytes().to_vec()) });
         }
         bytes.drain(..usize::try_from(here - offset).unwrap_or(usize::MAX).min(bytes.len()));
         planning.put(Change::Payload { id: *id, offset: here, bytes });
@@ -127,20 +129,23 @@ impl Store {
     }
 
     /// To be called when the store has been loaded, with the notes that were beside it: payloads that were staged and never proven are dropped,
-    /// and their notes taken out.
+    /// drafts that were not finished, too, and the notes of both taken out.
     ///
     /// # Errors
     /// If the backend fails.
     pub async fn recover(&mut self, backend: &impl Backend, notes: &mut BTreeMap<String, Vec<u8>>) -> Result<(), StorageError> {
-        let names: Vec<String> = notes.keys().filter(|name| name.starts_with(STAGED)).cloned().collect();
+        let names: Vec<String> = notes.keys().filter(|name| name.starts_with(STAGED) || name.starts_with(DRAFT)).cloned().collect();
         if names.is_empty() {
             return Ok(());
         }
-        let ids: BTreeSet<EntryId> = names.iter().filter_map(|name| noted_id(name)).collect();
-        let all = self.namespaces.values().flat_map(|namespace| namespace.index.all());
-        let entries: Vec<StoredEntry> = all.filter(|held| ids.contains(&held.stored.id())).map(|held| held.stored.clone()).collect();
+        let of = |kind: &str| names.iter().filter_map(|name| noted_id(kind, name)).collect::<BTreeSet<EntryId>>();
+        let (staged, mut drafts) = (of(STAGED), of(DRAFT));
+        let all = || self.namespaces.values().flat_map(|namespace| namespace.index.all()).map(|held| &held.stored);
+        let entries: Vec<StoredEntry> = all().filter(|entry| staged.contains(&entry.id())).cloned().collect();
+        all().for_each(|entry| _ = drafts.remove(&entry.id()));
         let mut planning = Planning::new(self);
         entries.iter().for_each(|entry| planning.put_anew(entry));
+        drafts.into_iter().for_each(|id| planning.put(Change::Remove(id)));
         names.iter().for_each(|name| planning.put(Change::Note { name: name.clone(), value: None }));
         backend.commit(planning.finish(Vec::new()).take_batch()).await?;
         entries.iter().for_each(|entry| self.set_available(entry, 0));

@@ -11,6 +11,8 @@ use osier_core::{
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Stored {
     Nothing,
+    /// No row, and so much of what will be a payload.
+    Draft(u64),
     /// A row, without its id, and how much of the payload there is.
     Row(Vec<u8>, u64),
     /// Something that does not say what was written, and how much of a payload there is.
@@ -21,13 +23,13 @@ impl Stored {
     /// How many bytes of its payload are stored.
     pub(super) fn available(&self) -> u64 {
         match self {
-            Self::Nothing => 0,
+            Self::Nothing | Self::Draft(_) => 0,
             Self::Row(_, available) | Self::Damaged(available) => *available,
         }
     }
 
     pub(super) fn is_there(&self) -> bool {
-        *self != Self::Nothing
+        !matches!(self, Self::Nothing | Self::Draft(_))
     }
 }
 
@@ -43,6 +45,8 @@ pub(super) enum Next<'a> {
 pub(super) struct Effect<'a> {
     pub(super) stored: Stored,
     pub(super) next: Next<'a>,
+    /// How much of a draft there is once the batch is written.
+    drafted: u64,
     /// Whether the segments that are stored go away.
     pub(super) cleared: bool,
     /// The segments that are written, and where they begin.
@@ -53,9 +57,10 @@ impl<'a> Effect<'a> {
     fn on(stored: Stored) -> Self {
         let next = match stored {
             Stored::Row(_, available) => Next::Kept(available),
-            Stored::Nothing | Stored::Damaged(_) => Next::Nothing,
+            Stored::Nothing | Stored::Draft(_) | Stored::Damaged(_) => Next::Nothing,
         };
-        Self { stored, next, cleared: false, segments: Vec::new() }
+        let drafted = if let Stored::Draft(drafted) = stored { drafted } else { 0 };
+        Self { stored, next, drafted, cleared: false, segments: Vec::new() }
     }
 
     fn put(&mut self, entry: &'a StoredEntry) {
@@ -67,7 +72,9 @@ impl<'a> Effect<'a> {
 
     fn remove(&mut self) {
         self.next = Next::Nothing;
-        self.cleared |= self.stored.available() > 0;
+        self.drafted = 0;
+        // Whether there is a draft is not known here.
+        self.cleared |= self.stored.available() > 0 || !self.stored.is_there();
         self.segments.clear();
     }
 
@@ -76,16 +83,26 @@ impl<'a> Effect<'a> {
             Next::Kept(available) | Next::New(_, available) => available,
             Next::Nothing => return Err(StorageError::Misfit("a payload without its entry")),
         };
-        if offset > *available {
-            return Err(StorageError::Misfit("a gap in a payload"));
+        append(&mut self.segments, available, offset, bytes)
+    }
+
+    fn draft(&mut self, offset: u64, bytes: &'a [u8]) -> Result<(), StorageError> {
+        if self.is_there() || self.stored.is_there() {
+            return Err(StorageError::Misfit("a draft for an entry that is there"));
         }
-        let known = usize::try_from(*available - offset).unwrap_or(usize::MAX);
-        let news = bytes.get(known..).unwrap_or_default();
-        if !news.is_empty() {
-            self.segments.push((*available, news));
-            *available += news.len() as u64;
+        append(&mut self.segments, &mut self.drafted, offset, bytes)
+    }
+
+    fn adopt(&mut self, length: u64) -> Result<(), StorageError> {
+        match &mut self.next {
+            Next::Nothing => Err(StorageError::Misfit("a draft without its entry")),
+            Next::Kept(available) | Next::New(_, available) if *available == length => Ok(()),
+            Next::New(_, available @ 0) if self.drafted == length => {
+                (*available, self.drafted) = (length, 0);
+                Ok(())
+            }
+            Next::Kept(_) | Next::New(..) => Err(StorageError::Misfit("a draft that is not all there")),
         }
-        Ok(())
     }
 
     /// How many bytes of its payload are stored afterwards.
@@ -101,6 +118,22 @@ impl<'a> Effect<'a> {
     }
 }
 
+/// Adds what is new of these bytes to the segments that are written behind what is here.
+fn append<'a>(segments: &mut Vec<(u64, &'a [u8])>, here: &mut u64, offset: u64, bytes: &'a [u8]) -> Result<(), StorageError> {
+    let known = here.checked_sub(offset).ok_or(StorageError::Misfit("a gap in a payload"))?;
+    let news = bytes.get(usize::try_from(known).unwrap_or(usize::MAX)..).unwrap_or_default();
+    if !news.is_empty() {
+        segments.push((*here, news));
+        *here += news.len() as u64;
+    }
+    Ok(())
+}
+
+/// Whether a change is about a draft.
+pub(super) fn is_of_draft(change: &Change) -> bool {
+    matches!(change, Change::Draft { .. } | Change::Adopt { .. })
+}
+
 /// The entries that must be read before a batch can be written. An entry that the batch puts is taken to be new, unless this is `careful`.
 pub(super) fn to_read(batch: &Batch, careful: bool) -> BTreeSet<EntryId> {
     let (mut new, mut read) = (BTreeSet::new(), BTreeSet::new());
@@ -113,7 +146,7 @@ pub(super) fn to_read(batch: &Batch, careful: bool) -> BTreeSet<EntryId> {
                 new.insert(entry.id());
             }
             Change::Payload { id, .. } if new.contains(id) => {}
-            Change::Remove(id) | Change::Payload { id, .. } => {
+            Change::Remove(id) | Change::Payload { id, .. } | Change::Draft { id, .. } | Change::Adopt { id, .. } => {
                 read.insert(*id);
             }
             Change::Note { .. } => {}
@@ -126,12 +159,14 @@ pub(super) fn to_read(batch: &Batch, careful: bool) -> BTreeSet<EntryId> {
 pub(super) fn effects(batch: &Batch, read: BTreeMap<EntryId, Stored>) -> Result<BTreeMap<EntryId, Effect<'_>>, StorageError> {
     let mut effects: BTreeMap<EntryId, Effect<'_>> = read.into_iter().map(|(id, stored)| (id, Effect::on(stored))).collect();
     for change in &batch.changes {
+        let Some(id) = change.entry() else { continue };
+        let effect = effects.entry(id).or_insert_with(|| Effect::on(Stored::Nothing));
         match change {
-            Change::Put(entry) => effects.entry(entry.id()).or_insert_with(|| Effect::on(Stored::Nothing)).put(entry),
-            Change::Remove(id) => effects.entry(*id).or_insert_with(|| Effect::on(Stored::Nothing)).remove(),
-            Change::Payload { id, offset, bytes } => {
-                effects.entry(*id).or_insert_with(|| Effect::on(Stored::Nothing)).extend(*offset, bytes)?;
-            }
+            Change::Put(entry) => effect.put(entry),
+            Change::Remove(_) => effect.remove(),
+            Change::Payload { offset, bytes, .. } => effect.extend(*offset, bytes)?,
+            Change::Draft { offset, bytes, .. } => effect.draft(*offset, bytes)?,
+            Change::Adopt { length, .. } => effect.adopt(*length)?,
             Change::Note { .. } => {}
         }
     }

@@ -13,7 +13,7 @@ use osier_core::{
 use wasm_bindgen::JsValue;
 
 use super::{
-    batch::{Effect, Next, Stored, effects, stored, to_read},
+    batch::{Effect, Next, Stored, effects, is_of_draft, stored, to_read},
     database::{
         AUTHORS, ENTRIES, Get, HISTORY, META, NOTES, PAYLOADS, SECRETS, STATE, add, bytes, complete, entry_key, get, history_key, put,
         reason, remove, segment_key, segment_keys, writing,
@@ -89,6 +89,11 @@ impl Write<'_> {
                 *available = length(&stores.payloads, id).await?;
             }
         }
+        for id in self.batch.changes.iter().filter(|change| is_of_draft(change)).filter_map(Change::entry) {
+            if let Some(stored @ Stored::Nothing) = read.get_mut(&id) {
+                *stored = Stored::Draft(length(&stores.payloads, &id).await?);
+            }
+        }
         let effects = effects(self.batch, read)?;
         // All of this is on its way before the state is looked at; if that forbids it, it is taken back.
         let authors = self.write_authors(&stores)?;
@@ -135,7 +140,7 @@ impl Write<'_> {
             remove(&stores.payloads, segment_keys(id, 0, u64::MAX))?;
         }
         match (&effect.next, &effect.stored) {
-            (Next::Nothing, Stored::Nothing) => {}
+            (Next::Nothing, Stored::Nothing | Stored::Draft(_)) => {}
             (Next::Nothing, _) => remove(&stores.entries, KeyRange::Only(entry_key(id)))?,
             (Next::New(entry, available), stored) => {
                 let row = self.codec.borrow_mut().encode(entry, *available);

@@ -13,7 +13,7 @@ use redb::{ReadableTable as _, Table, WriteTransaction};
 use super::{
     failure::Failed,
     log::{Record, TableChange},
-    tables::{Fact, Kind, number, segment_key},
+    tables::{Fact, Kind, number, segment_key, segment_offset},
 };
 
 /// The largest value of a segment. redb gives a value pages of a power of two, in which it needs some room for itself: a value of just
@@ -89,6 +89,8 @@ impl<'txn> Changes<'txn> {
                 Change::Put(entry) => self.put_entry(entry, codec)?,
                 Change::Remove(id) => self.remove_entry(id)?,
                 Change::Payload { id, offset, bytes } => self.extend(id, *offset, bytes)?,
+                Change::Draft { id, offset, bytes } => self.draft(id, *offset, bytes)?,
+                Change::Adopt { id, length } => self.adopt(id, *length)?,
                 Change::Note { name, value: Some(value) } => self.put(Kind::of_note(name), name.as_bytes(), value)?,
                 Change::Note { name, value: None } => self.remove(Kind::of_note(name), name.as_bytes())?,
             }
@@ -149,11 +151,12 @@ impl<'txn> Changes<'txn> {
     }
 
     fn remove_entry(&mut self, id: &EntryId) -> Result<(), Failed> {
-        if self.tables[Kind::Entries as usize].get(&id.0[..])?.is_none() {
-            return Ok(());
+        // What is drafted was not counted.
+        let counts = self.tables[Kind::Entries as usize].get(&id.0[..])?.is_some();
+        if counts {
+            self.entries = self.entries.saturating_sub(1);
+            self.remove(Kind::Entries, &id.0)?;
         }
-        self.entries = self.entries.saturating_sub(1);
-        self.remove(Kind::Entries, &id.0)?;
         let (first, last) = (segment_key(id, 0), segment_key(id, u64::MAX));
         let mut segments = Vec::new();
         for item in self.tables[Kind::Payloads as usize].range::<&[u8]>(&first[..]..=&last[..])? {
@@ -161,7 +164,7 @@ impl<'txn> Changes<'txn> {
             segments.push((key.value().to_vec(), value.value().len() as u64));
         }
         for (key, length) in segments {
-            self.payload_bytes = self.payload_bytes.saturating_sub(length);
+            self.payload_bytes = self.payload_bytes.saturating_sub(if counts { length } else { 0 });
             self.remove(Kind::Payloads, &key)?;
         }
         Ok(())
@@ -169,23 +172,64 @@ impl<'txn> Changes<'txn> {
 
     /// Appends the bytes that are new.
     fn extend(&mut self, id: &EntryId, offset: u64, bytes: &[u8]) -> Result<(), Failed> {
-        let misfit = |why| Failed::Refused(StorageError::Misfit(why));
         let row = self.row(id)?.ok_or(misfit("a payload without its entry"))?;
         let available = RowCodec::available(id, &row)?;
-        let known = available.checked_sub(offset).ok_or(misfit("a gap in a payload"))?;
-        let mut rest = usize::try_from(known).ok().and_then(|known| bytes.get(known..)).unwrap_or_default();
-        if rest.is_empty() {
+        let end = self.append(id, available, offset, bytes)?;
+        if end > available {
+            self.payload_bytes += end - available;
+            self.put(Kind::Entries, &id.0, &RowCodec::with_available(id, &row, end)?)?;
+        }
+        Ok(())
+    }
+
+    /// Appends to what will be the payload of an entry that is not there.
+    fn draft(&mut self, id: &EntryId, offset: u64, bytes: &[u8]) -> Result<(), Failed> {
+        if self.row(id)?.is_some() {
+            return Err(misfit("a draft for an entry that is there"));
+        }
+        let drafted = self.stored_length(id)?;
+        self.append(id, drafted, offset, bytes)?;
+        Ok(())
+    }
+
+    /// Gives an entry its draft.
+    fn adopt(&mut self, id: &EntryId, length: u64) -> Result<(), Failed> {
+        let row = self.row(id)?.ok_or(misfit("a draft without its entry"))?;
+        let available = RowCodec::available(id, &row)?;
+        if available == length {
             return Ok(());
         }
-        let mut position = available;
+        if available > 0 || self.stored_length(id)? != length {
+            return Err(misfit("a draft that is not all there"));
+        }
+        self.payload_bytes += length;
+        self.put(Kind::Entries, &id.0, &RowCodec::with_available(id, &row, length)?)
+    }
+
+    /// Where the last segment ends.
+    fn stored_length(&self, id: &EntryId) -> Result<u64, Failed> {
+        let (first, last) = (segment_key(id, 0), segment_key(id, u64::MAX));
+        let last = self.tables[Kind::Payloads as usize].range::<&[u8]>(&first[..]..=&last[..])?.next_back().transpose()?;
+        let end = last.and_then(|(key, segment)| segment_offset(key.value())?.checked_add(segment.value().len() as u64));
+        Ok(end.unwrap_or(0))
+    }
+
+    /// Writes those of the bytes that are behind `here`, where the stored ones end. Returns where they end then.
+    fn append(&mut self, id: &EntryId, here: u64, offset: u64, bytes: &[u8]) -> Result<u64, Failed> {
+        let known = here.checked_sub(offset).ok_or(misfit("a gap in a payload"))?;
+        let mut rest = usize::try_from(known).ok().and_then(|known| bytes.get(known..)).unwrap_or_default();
+        let mut position = here;
         while let Some((segment, after)) = rest.split_at_checked(segment_length(rest.len())).filter(|(segment, _)| !segment.is_empty()) {
             self.put(Kind::Payloads, &segment_key(id, position), segment)?;
             position += segment.len() as u64;
             rest = after;
         }
-        self.payload_bytes += position - available;
-        self.put(Kind::Entries, &id.0, &RowCodec::with_available(id, &row, position)?)
+        Ok(position)
     }
+}
+
+fn misfit(why: &'static str) -> Failed {
+    Failed::Refused(StorageError::Misfit(why))
 }
 
 /// How long the next segment of so many bytes is: what fills pages, or less than a page.

@@ -227,7 +227,8 @@ impl Drop for Kept {
 
 /// How large the record of a batch is at least.
 fn least_size(batch: &Batch) -> u64 {
-    let size = |change: &Change| if let Change::Payload { bytes, .. } = change { bytes.len() as u64 } else { 0 };
+    let size =
+        |change: &Change| if let Change::Payload { bytes, .. } | Change::Draft { bytes, .. } = change { bytes.len() as u64 } else { 0 };
     batch.changes.iter().map(size).sum()
 }
 

@@ -4,6 +4,7 @@
 mod backends;
 mod crashes;
 mod disk;
+mod draft;
 mod events;
 mod history;
 mod join;
