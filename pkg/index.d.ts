@@ -133,11 +133,17 @@ export interface Limits {
 export interface SetOptions {
   user: UserId;
   path: PathLike;
-  /** A stream or Blob is read to its end first: nothing is written of one that fails or ends early. */
+  /**
+   * Of a stream or Blob nothing is written if it fails, ends early, or (a file) changes meanwhile. It may be of any length: a Blob is read twice,
+   * first to hash it; a stream is kept by the browser as a Blob until it has ended. The module holds about 1 MiB of it at a time.
+   */
   payload: string | Uint8Array | Blob | ReadableStream<Uint8Array>;
   /** Default: now, or just after the newest of the user's entries at, above or below the path, whichever is later: it replaces all below. */
   timestamp?: Timestamp | Date;
+  /** A write that is aborted leaves nothing behind. */
   signal?: AbortSignal;
+  /** How far a stream or Blob has been stored, in bytes. */
+  onProgress?: (progress: { written: number; total: number }) => void;
 }
 
 /** How much of a drop was written. */
@@ -492,6 +498,11 @@ export class WillowNode implements AsyncDisposable {
   ): AsyncIterableIterator<Entry>;
   /** Bytes of a payload. Rejects with `payloadMissing` if they are not here (see `fetchPayload`). */
   payload(entry: EntryKey, options?: { offset?: number; length?: number; signal?: AbortSignal }): Promise<Uint8Array>;
+  /**
+   * The same as a stream of pieces of up to 256 KiB, read from storage as they are taken. An error shows when it is read: `payloadMissing` if not
+   * all of the range is here, `noSuchEntry` also when the entry is replaced meanwhile; `aborted`.
+   */
+  payloadStream(entry: EntryKey, options?: { offset?: number; length?: number; signal?: AbortSignal }): ReadableStream<Uint8Array>;
   /** Gets a payload from a connected peer; resolves when all of it is here. */
   fetchPayload(
     entry: EntryKey,

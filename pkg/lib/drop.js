@@ -1,32 +1,20 @@
 import { abortable, throwIfAborted } from "./abort.js";
 import { breathe } from "./breathe.js";
-import { WillowError, answered, invalid } from "./error.js";
-import { piecesOf } from "./source.js";
+import { answered, invalid } from "./error.js";
+import { piecesOf, slices } from "./source.js";
+import { streamOf } from "./stream.js";
 
-/** How many bytes of a drop that is at hand go to the module at once. */
-const PIECE = 256 * 1024;
-
-/**
- * A drop on its way out, made as it is read. `begin` starts it at the first read, and gives it with the callback for its progress; what is
- * wrong with the arguments shows then.
- */
+/** A drop on its way out. `begin` gives it with the callback for its progress. */
 export function dropStream(begin) {
-  let raw;
-  let onProgress;
-  const pull = async (controller) => {
-    try {
-      if (raw === undefined) [raw, onProgress] = begin();
-      const piece = await answered(raw.next());
-      await breathe();
+  return streamOf(() => {
+    const [raw, onProgress] = begin();
+    const next = async () => {
+      const piece = await raw.next();
       onProgress(raw.progress());
-      if (piece === undefined) controller.close();
-      else controller.enqueue(piece);
-    } catch (thrown) {
-      controller.error(WillowError.from(thrown));
-      raw?.cancel();
-    }
-  };
-  return new ReadableStream({ pull, cancel: () => raw?.cancel() }, { highWaterMark: 0 });
+      return piece;
+    };
+    return { next, cancel: () => raw.cancel() };
+  });
 }
 
 /** Feeds a drop into the module's import piece by piece. Whatever ends it early gives the rest up; what was read stays. */
@@ -77,15 +65,6 @@ function sourceOf(drop) {
   const source = drop instanceof Uint8Array ? allAtOnce(drop) : piecesOf(drop, "drop");
   if (source === undefined) throw invalid("drop", "expected a ReadableStream, a Blob or a Uint8Array");
   return source;
-}
-
-/** Bytes in pieces that the module can take at once; one without bytes if there are none. */
-function* slices(bytes) {
-  let at = 0;
-  do {
-    yield bytes.subarray(at, at + PIECE);
-    at += PIECE;
-  } while (at < bytes.length);
 }
 
 function allAtOnce(bytes) {

@@ -10,7 +10,7 @@ import { Iteration, mapped } from "./iterate.js";
 import { followPage } from "./lifecycle.js";
 import { load } from "./load.js";
 import { split } from "./options.js";
-import { bytesOf, writePayload } from "./payload.js";
+import { bytesOf, payloadStream, writePayload } from "./payload.js";
 import { intentSet } from "./set.js";
 
 /** What `get`, `entries` and `set` return names a payload; so does anything with the same three fields. */
@@ -141,7 +141,8 @@ export class WillowNode {
 
   set(namespace, options) {
     return guarded(async () => {
-      const [own, rest] = split(options, "options", "payload", "signal");
+      const [own, rest] = split(options, "options", "payload", "signal", "onProgress");
+      const onProgress = quietly(checkProgress(own.onProgress));
       throwIfAborted(own.signal);
       const bytes = bytesOf(own.payload);
       if (bytes !== undefined) {
@@ -149,7 +150,7 @@ export class WillowNode {
         await breathe();
         return written;
       }
-      return writePayload(await this.#raw.writer(namespace, rest), own.payload, own.signal);
+      return writePayload(await this.#raw.writer(namespace, rest), own.payload, own.signal, onProgress);
     });
   }
 
@@ -176,6 +177,15 @@ export class WillowNode {
     return guarded(() => {
       const [own, rest] = split(options, "options", "signal");
       return abortable(own.signal, this.#raw.payload(keyOf(entry), rest));
+    });
+  }
+
+  payloadStream(entry, options) {
+    return payloadStream(() => {
+      const [own, rest] = split(options, "options", "signal");
+      throwIfAborted(own.signal);
+      if (this.#over) throw new WillowError("shuttingDown", "the node is shutting down");
+      return [this.#raw.payloadStream(keyOf(entry), rest), own.signal];
     });
   }
 
@@ -274,15 +284,17 @@ function callbacks(options, ...names) {
   const [own, rest] = split(options, "options", ...names);
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) throw invalid("options", `\`${unknown}\` is no option here; there are: ${names.join(", ")}`);
-  const onProgress = checkProgress(own.onProgress);
-  const quietly = (progress) => {
+  return { signal: own.signal, onProgress: quietly(checkProgress(own.onProgress)) };
+}
+
+function quietly(onProgress) {
+  return (progress) => {
     try {
       onProgress?.(progress);
     } catch {
       // As with the callback of a fetch.
     }
   };
-  return { signal: own.signal, onProgress: quietly };
 }
 
 /** Stands in for the module's intent when the arguments were refused: it has failed, and says so in each way. */

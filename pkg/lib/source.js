@@ -1,13 +1,20 @@
 import { WillowError, invalid } from "./error.js";
 
+/** How many bytes go to the module at once. */
+const PIECE = 256 * 1024;
+
 /**
  * The bytes of a stream or Blob as they come: `next()` resolves to some, or to undefined after the last. `argument` names it in errors.
  * Undefined if `value` is something else.
  */
 export function piecesOf(value, argument) {
-  if (typeof Blob === "function" && value instanceof Blob) return piecesOfBlob(value, argument);
+  if (isBlob(value)) return piecesOfBlob(value, argument);
   if (typeof ReadableStream === "function" && value instanceof ReadableStream) return piecesOfStream(value, argument);
   return undefined;
+}
+
+export function isBlob(value) {
+  return typeof Blob === "function" && value instanceof Blob;
 }
 
 function piecesOfStream(stream, argument) {
@@ -33,6 +40,15 @@ function piecesOfBlob(blob, argument) {
     return bytes;
   };
   return { next: counted, cancel };
+}
+
+/** Bytes in pieces that the module can take at once; one without bytes if there are none. */
+export function* slices(bytes) {
+  let at = 0;
+  do {
+    yield bytes.subarray(at, at + PIECE);
+    at += PIECE;
+  } while (at < bytes.length);
 }
 
 function unreadable(argument, thrown) {

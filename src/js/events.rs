@@ -1,12 +1,18 @@
 //! `RawEvents`: a stream of the node, taken item by item.
 
-use std::{cell::RefCell, collections::VecDeque, future::Future, pin::Pin, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+};
 
-use js_sys::Promise;
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::{output::ToJs, promise};
-use crate::node::{Entries, Error, Events};
+use crate::node::{Entries, Error, Events, PayloadReader};
 
 /// An item, the end, or why there is none.
 type Item = Result<Option<JsValue>, Error>;
@@ -33,26 +39,43 @@ impl<T, F: Fn(T) -> JsValue> Source for EventSource<T, F> {
     }
 }
 
-/// The entries of a query. `next` is called again only after it has resolved (the package sees to that); a second call meanwhile finds
-/// the query taken and ends.
-struct EntrySource {
-    entries: RefCell<Option<Entries>>,
-    closed: RefCell<bool>,
+/// What is read item by item, by itself.
+trait Pull {
+    async fn pull(&mut self) -> Item;
 }
 
-impl Source for EntrySource {
+impl Pull for Entries {
+    async fn pull(&mut self) -> Item {
+        Ok(self.next().await.transpose()?.map(|entry| entry.to_js()))
+    }
+}
+
+impl Pull for PayloadReader {
+    async fn pull(&mut self) -> Item {
+        Ok(self.next().await?.map(|piece| Uint8Array::from(piece.as_slice()).into()))
+    }
+}
+
+/// A query or a payload. `next` is called again only after it has resolved (the package sees to that); a second call meanwhile finds it
+/// taken and ends.
+struct PullSource<P> {
+    reader: RefCell<Option<P>>,
+    closed: Cell<bool>,
+}
+
+impl<P: Pull> Source for PullSource<P> {
     fn next(&self) -> Next<'_> {
         Box::pin(async {
-            let Some(mut entries) = self.entries.take().filter(|_| !*self.closed.borrow()) else { return Ok(None) };
-            let item = entries.next().await.transpose()?;
-            self.entries.replace(Some(entries));
-            Ok(item.map(|entry| entry.to_js()))
+            let Some(mut reader) = self.reader.take().filter(|_| !self.closed.get()) else { return Ok(None) };
+            let item = reader.pull().await?;
+            self.reader.replace(Some(reader));
+            Ok(item)
         })
     }
 
     fn close(&self) {
-        self.closed.replace(true);
-        self.entries.take();
+        self.closed.set(true);
+        self.reader.take();
     }
 }
 
@@ -87,7 +110,16 @@ impl RawEvents {
 
     /// The entries of a query.
     pub(super) fn entries(entries: Entries) -> Self {
-        Self { source: Rc::new(EntrySource { entries: RefCell::new(Some(entries)), closed: RefCell::new(false) }) }
+        Self::pulled(entries)
+    }
+
+    /// The bytes of a payload.
+    pub(super) fn payload(reader: PayloadReader) -> Self {
+        Self::pulled(reader)
+    }
+
+    fn pulled(reader: impl Pull + 'static) -> Self {
+        Self { source: Rc::new(PullSource { reader: RefCell::new(Some(reader)), closed: Cell::new(false) }) }
     }
 
     /// A stream that fails at once, then ends.

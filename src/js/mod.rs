@@ -13,14 +13,14 @@ mod fetch;
 mod intent;
 mod node;
 mod output;
-mod writer;
+mod payload;
 
 pub use drops::{RawExport, RawImport};
 pub use events::RawEvents;
 pub use fetch::RawFetch;
 pub use intent::{RawIncoming, RawIntent};
 pub use node::RawNode;
-pub use writer::RawWriter;
+pub use payload::RawWriter;
 
 use std::{cell::RefCell, future::Future};
 

@@ -10,8 +10,7 @@ use super::{
     arguments::{self, Fields},
     error,
     output::ToJs,
-    promise, report,
-    writer::Target,
+    payload, promise, report,
 };
 use crate::node::{
     Area, EntriesOptions, Error, FetchOptions, Mode, Node, Opening, OpeningHandler, ProgressId, SecretOwner, ShareRequest, StoreEvent,
@@ -197,15 +196,15 @@ impl RawNode {
     }
 
     /// Writes an entry whose payload is at hand.
-    pub fn set(&self, namespace: JsValue, options: JsValue, payload: Uint8Array) -> Promise {
+    pub fn set(&self, namespace: JsValue, options: JsValue, bytes: Uint8Array) -> Promise {
         let node = self.node.clone();
-        promise(async move { Target::of(&namespace, &options)?.write(&node, payload.to_vec()).await })
+        promise(async move { payload::write(&node, payload::target(&namespace, &options)?, bytes.to_vec()).await })
     }
 
     /// Begins a write whose payload comes in pieces.
     pub fn writer(&self, namespace: JsValue, options: JsValue) -> Promise {
         let node = self.node.clone();
-        promise(async move { Ok(RawWriter::new(node, Target::of(&namespace, &options)?)) })
+        promise(async move { Ok(RawWriter::new(node.payload_writer(payload::target(&namespace, &options)?))) })
     }
 
     /// Takes an authorised entry from elsewhere.
@@ -248,11 +247,16 @@ impl RawNode {
     pub fn payload(&self, entry: JsValue, options: JsValue) -> Promise {
         let node = self.node.clone();
         promise(async move {
-            let key = arguments::entry_key(&entry)?;
-            let fields = Fields::of(&options, "options", &["offset", "length"])?;
-            let (offset, length) = (fields.with("offset", arguments::count)?.unwrap_or(0), fields.with("length", arguments::count)?);
+            let (key, offset, length) = payload::range(&entry, &options)?;
             Ok(Uint8Array::from(node.payload(key, offset, length).await?.as_slice()))
         })
+    }
+
+    /// The same in pieces.
+    #[wasm_bindgen(js_name = payloadStream)]
+    pub fn payload_stream(&self, entry: JsValue, options: JsValue) -> RawEvents {
+        let reader = payload::range(&entry, &options).map(|(key, offset, length)| self.node.payload_reader(key, offset, length));
+        reader.map_or_else(RawEvents::failed, RawEvents::payload)
     }
 
     /// Gets a payload from a connected peer.

@@ -3,14 +3,14 @@
 use std::rc::Rc;
 
 use osier_core::{
-    payload::PayloadHasher,
+    payload::{Outboard, PayloadHasher},
     store::{Bounds, Cursor, Incoming, Lagged, Order, Origin, Outcome, Store, StoreEvent as CoreEvent, SubscriptionId},
-    willow::{Coordinatelike as _, SignedEntry, time, verify_one},
+    willow::{Coordinatelike as _, EntryId, Entrylike as _, Keylike as _, Namespaced as _, SignedEntry, time, verify_one},
 };
 use willow25::prelude::{Area, Entry, NamespaceId, PayloadDigest, Timestamp};
 
 use super::{
-    EntriesOptions, EntryInfo, EntryKey, Error, SetOutcome, SetRequest, StoreEvent, convert,
+    EntriesOptions, EntryInfo, EntryKey, Error, SetOutcome, SetRequest, StoreEvent, WriteRequest, convert,
     event::{Origin as EventOrigin, ProgressId},
     events::EventSender,
     group::{Wish, Written},
@@ -34,10 +34,7 @@ pub(super) fn latest_allowed(max_future_micros: u64) -> u64 {
 /// Writes an entry. The timestamp is chosen while nobody else can write, so that it never loses to a clock.
 pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetRequest) -> Result<SetOutcome, Error> {
     let SetRequest { user, path, payload, timestamp } = request;
-    let latest = latest_allowed(node.options.max_future_micros);
-    if timestamp.is_some_and(|timestamp| timestamp > latest) {
-        return Err(Error::TimestampTooFarAhead);
-    }
+    check_timestamp(&node, timestamp)?;
     let mut hasher = PayloadHasher::new();
     hasher.push(&payload);
     let hashed = hasher.finish();
@@ -46,12 +43,7 @@ pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetReq
     let by = node.clone();
     let sign = Box::new(move |store: &Store, place| sign(&by, store, place, timestamp, (digest, length)));
     let written = node.storage.write_own(Wish { place, payload, sign }).await?;
-    let pruned = match written.outcome {
-        Outcome::Inserted { pruned } => pruned,
-        Outcome::AlreadyHere => 0,
-        Outcome::Obsolete => return Err(Error::Obsolete),
-        other => return Err(Error::internal(format_args!("an unexpected outcome of a write: {other:?}"))),
-    };
+    let pruned = pruned_by_write(written.outcome)?;
     let Written { id, timestamp, .. } = written;
     node.storage.keep_outboard(id, hashed.outboard);
     let entry = EntryInfo {
@@ -65,6 +57,71 @@ pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetReq
         id: id.0,
     };
     Ok(SetOutcome { entry, pruned })
+}
+
+fn check_timestamp(node: &Inner, timestamp: Option<u64>) -> Result<(), Error> {
+    let latest = latest_allowed(node.options.max_future_micros);
+    if timestamp.is_some_and(|timestamp| timestamp > latest) { Err(Error::TimestampTooFarAhead) } else { Ok(()) }
+}
+
+/// How many entries a write has removed.
+fn pruned_by_write(outcome: Outcome) -> Result<u64, Error> {
+    match outcome {
+        Outcome::Inserted { pruned } => Ok(pruned),
+        Outcome::AlreadyHere => Ok(0),
+        Outcome::Obsolete => Err(Error::Obsolete),
+        other => Err(Error::internal(format_args!("an unexpected outcome of a write: {other:?}"))),
+    }
+}
+
+/// Makes the entry of a payload that is to be drafted.
+pub(super) fn sign_draft(node: &Inner, request: WriteRequest, payload: (PayloadDigest, u64)) -> Result<SignedEntry, Error> {
+    let WriteRequest { namespace, user: subspace, path, timestamp } = request;
+    check_timestamp(node, timestamp)?;
+    sign(node, &node.storage.store(), EntryKey { namespace, subspace, path }, timestamp, payload)
+}
+
+/// Writes bytes of a payload whose entry is not here yet.
+pub(super) async fn draft(node: Rc<Inner>, entry: SignedEntry, offset: u64, bytes: Vec<u8>) -> Result<(), Error> {
+    let outcomes = node.storage.write(|store| Ok(store.plan_draft(&entry, offset, bytes))).await?;
+    match outcomes.first() {
+        Some(Outcome::Staged { .. }) => Ok(()),
+        // The very same entry is being written by another call, or came from another device of the user.
+        Some(Outcome::Occupied | Outcome::AlreadyHere | Outcome::Gap { .. }) => Err(Error::Obsolete),
+        other => Err(Error::internal(format_args!("an unexpected outcome of a draft: {other:?}"))),
+    }
+}
+
+/// Writes an entry whose payload is drafted.
+pub(super) async fn finish_draft(node: Rc<Inner>, entry: SignedEntry, outboard: Outboard) -> Result<SetOutcome, Error> {
+    let outcomes = node.storage.write(|store| Ok(store.plan_drafted(entry.clone(), Origin::Local))).await?;
+    let outcome = outcomes.first().copied().ok_or_else(|| Error::internal("a plan without outcome"))?;
+    let pruned = match outcome {
+        // What was drafted was taken back, because the same entry came from elsewhere.
+        Outcome::Gap { .. } => return Err(Error::Obsolete),
+        outcome => pruned_by_write(outcome)?,
+    };
+    node.storage.keep_outboard(entry.id, outboard);
+    let of = &entry.entry;
+    let entry = EntryInfo {
+        namespace: of.namespace_id().clone(),
+        subspace: of.subspace_id().clone(),
+        path: of.path().clone(),
+        timestamp: of.timestamp().into(),
+        payload_length: of.payload_length(),
+        payload_digest: *of.payload_digest().as_bytes(),
+        available: of.payload_length(),
+        id: entry.id.0,
+    };
+    Ok(SetOutcome { entry, pruned })
+}
+
+/// Takes back what is drafted of a payload.
+pub(super) async fn discard_draft(node: Rc<Inner>, id: EntryId) {
+    if let Err(error) = node.storage.write(|store| Ok(store.plan_discard(id))).await {
+        // It is found when the storage is opened again.
+        tracing::warn!("what was written of a payload could not be removed: {error}");
+    }
 }
 
 /// Makes an entry for the store as it is, with a timestamp that wins there unless one is given.
@@ -135,23 +192,33 @@ pub(super) fn page(
 
 /// Bytes of a payload.
 pub(super) async fn payload(node: Rc<Inner>, key: EntryKey, offset: u64, length: Option<u64>) -> Result<Vec<u8>, Error> {
-    let (entry, available) = node.storage.entry(&key).ok_or(Error::NoSuchEntry)?;
+    let (id, end) = payload_range(&node, &key, offset, length)?;
+    payload_piece(node, key, id, offset, end - offset).await
+}
+
+/// The id of the entry at a place, and where a range of its payload ends, all of which is here.
+pub(super) fn payload_range(node: &Inner, key: &EntryKey, offset: u64, length: Option<u64>) -> Result<([u8; 32], u64), Error> {
+    let (entry, available) = node.storage.entry(key).ok_or(Error::NoSuchEntry)?;
     let total = entry.payload_length();
     let rest = total.checked_sub(offset).ok_or_else(|| Error::invalid_argument("offset", "beyond the end of the payload"))?;
     let length = length.unwrap_or(rest);
     if length > rest {
         return Err(Error::invalid_argument("length", "beyond the end of the payload"));
     }
-    if offset + length > available {
-        return Err(Error::PayloadMissing { available, total });
-    }
-    let bytes = node.storage.read(&entry.id(), offset, length).await?;
+    let end = offset + length;
+    if end > available { Err(Error::PayloadMissing { available, total }) } else { Ok((entry.id().0, end)) }
+}
+
+/// Bytes of the payload that an entry of this id has here.
+pub(super) async fn payload_piece(node: Rc<Inner>, key: EntryKey, id: [u8; 32], offset: u64, length: u64) -> Result<Vec<u8>, Error> {
+    let id = EntryId(id);
+    let bytes = node.storage.read(&id, offset, length).await?;
     if bytes.len() as u64 == length {
         return Ok(bytes);
     }
     // Between the look at the index and the read the entry was pruned or forgotten.
     match node.storage.entry(&key) {
-        Some((now, _)) if now.id() == entry.id() => Err(Error::Storage { reason: "a payload is shorter than it should be".to_owned() }),
+        Some((now, _)) if now.id() == id => Err(Error::Storage { reason: "a payload is shorter than it should be".to_owned() }),
         _ => Err(Error::NoSuchEntry),
     }
 }

@@ -23,6 +23,7 @@ mod lifecycle;
 mod log;
 mod main;
 mod options;
+mod payload;
 mod serve;
 mod session;
 mod sessions;
@@ -51,6 +52,7 @@ pub use options::{
 pub use osier_core::drops::DropProgress;
 pub use osier_core::wallet::PeerAddress;
 pub use osier_core::{IntentId, Mode, PeerId, Role, SessionId};
+pub use payload::{PayloadReader, PayloadWriter, WriteRequest};
 pub use set::{IntentSet, MergedEvents};
 pub use status::{NodeStatus, RelayState, RelayStatus, StorageStatus};
 pub use storage::StorageState;

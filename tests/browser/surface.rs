@@ -69,6 +69,7 @@ impl Owner {
         let writer = ok(self.node.writer(self.space.as_str().into(), options)).await;
         let writer = osier::js::RawWriter::try_from_js_value(writer).expect("a writer");
         let (first, rest) = payload.split_at(payload.len() / 2);
+        writer.prepare(&Uint8Array::from(payload));
         ok(writer.push(&Uint8Array::from(first))).await;
         ok(writer.push(&Uint8Array::from(rest))).await;
         ok(writer.finish()).await

@@ -12,6 +12,7 @@ mod hostile;
 mod intents;
 mod lasting;
 mod mistakes;
+mod payloads;
 mod reconnect;
 mod relay_status;
 mod resume;

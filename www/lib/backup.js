@@ -1,4 +1,5 @@
-import { $, h, toast } from "./dom.js";
+import { blobsOf, save } from "./blobs.js";
+import { $, toast } from "./dom.js";
 import { bytesText } from "./text.js";
 
 /** The notebook as a file, and back. */
@@ -37,12 +38,7 @@ export class Backup {
         $("backup").textContent = `${progress.entries} entries, ${bytesText(progress.bytes)}`;
       },
     });
-    // Each piece goes to where the browser keeps Blobs, out of the page. A Response would do that, too, and hide why the drop fails.
-    const [reader, pieces] = [drop.getReader(), []];
-    for (let next = await reader.read(); !next.done; next = await reader.read()) pieces.push(new Blob([next.value]));
-    const url = URL.createObjectURL(new Blob(pieces));
-    h("a", { href: url, download: `notebook-${new Date().toISOString().slice(0, 10)}.drop` }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    save(new Blob(await blobsOf(drop)), `notebook-${new Date().toISOString().slice(0, 10)}.drop`);
     $("backup").textContent = `Saved ${made.entries} entries, ${bytesText(made.bytes)}.`;
     if (made.withoutPayload > 0) toast(`${made.withoutPayload} files have not arrived in this browser yet: they are not in the backup.`, true);
   }

@@ -1,9 +1,11 @@
+import { save } from "./blobs.js";
 import { $, h, toast } from "./dom.js";
 import { FILES } from "./notebook.js";
 import { bytesText, pathFrom, pathText, textOf, when, who } from "./text.js";
 
 const SAVE_AFTER = 350; // ms without a keystroke
 const TEXT_LIMIT = 256 * 1024; // bytes; longer payloads are offered as a file
+const SHOWN_LIMIT = 16 * 1024 * 1024; // bytes; longer files are read when they are saved
 
 /** The editor and the preview of one page. */
 export class Editor {
@@ -123,10 +125,27 @@ export class Editor {
     if (version.available < version.length) {
       return h("article", {}, head, h("p", { className: "hint" }, `${bytesText(version.available)} of ${bytesText(version.length)} are here.`), this.#fetchButton(version));
     }
-    const bytes = await this.#notebook.read(version).catch(() => undefined);
-    if (bytes === undefined) return h("article", {}, head, h("p", { className: "hint" }, "Its content is not here."));
-    const text = page.path[0] === FILES || bytes.length > TEXT_LIMIT ? undefined : textOf(bytes);
-    return h("article", {}, head, text === undefined ? fileView(page, bytes, urls) : h("pre", {}, text));
+    const content = await this.#content(page, version, urls).catch(() => h("p", { className: "hint" }, "Its content is not here."));
+    return h("article", {}, head, content);
+  }
+
+  async #content(page, version, urls) {
+    const isText = page.path[0] !== FILES && version.length <= TEXT_LIMIT;
+    const text = isText ? textOf(await this.#notebook.read(version)) : undefined;
+    return text === undefined ? this.#fileView(page, version, urls) : h("pre", {}, text);
+  }
+
+  async #fileView(page, version, urls) {
+    const name = String(page.path.at(-1));
+    const type = IMAGES[name.split(".").at(-1).toLowerCase()];
+    if (version.length > SHOWN_LIMIT) {
+      const saveIt = () => this.#notebook.blob(version, type).then((blob) => save(blob, name), (error) => toast(error.message, true));
+      return h("p", {}, h("button", { type: "button", onclick: saveIt }, `Save ${name}`));
+    }
+    const url = URL.createObjectURL(await this.#notebook.blob(version, type ?? "application/octet-stream"));
+    urls.push(url);
+    const link = h("a", { href: url, download: name, className: "button" }, `Save ${name}`);
+    return h("div", {}, ...(type === undefined ? [] : [h("p", {}, h("img", { src: url, alt: name }))]), h("p", {}, link));
   }
 
   #fetchButton(version) {
@@ -142,12 +161,3 @@ function newPath() {
 }
 
 const IMAGES = { png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", gif: "image/gif", webp: "image/webp", avif: "image/avif" };
-
-function fileView(page, bytes, urls) {
-  const name = String(page.path.at(-1));
-  const type = IMAGES[name.split(".").at(-1).toLowerCase()];
-  const url = URL.createObjectURL(new Blob([bytes], { type: type ?? "application/octet-stream" }));
-  urls.push(url);
-  const link = h("a", { href: url, download: name, className: "button" }, `Save ${name}`);
-  return h("div", {}, ...(type === undefined ? [] : [h("p", {}, h("img", { src: url, alt: name }))]), h("p", {}, link));
-}

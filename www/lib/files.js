@@ -30,7 +30,7 @@ export class Files {
     for (const file of files) {
       const row = transfer(`${file.name} (${bytesText(file.size)})`, file.size);
       try {
-        await this.#notebook.write([FILES, file.name], watched(file, (read) => (row.bar.value = read)));
+        await this.#notebook.write([FILES, file.name], file, ({ written }) => (row.bar.value = written));
       } catch (error) {
         toast(`${file.name}: ${error.message}`, true);
       }
@@ -55,19 +55,4 @@ function transfer(label, total) {
   const element = h("li", {}, label, bar);
   $("transfers").append(element);
   return { element, bar };
-}
-
-/** The same Blob, telling how far it has been read. */
-function watched(file, onRead) {
-  const blob = file.slice();
-  let read = 0;
-  const count = new TransformStream({
-    transform(piece, controller) {
-      onRead((read += piece.byteLength));
-      controller.enqueue(piece);
-    },
-  });
-  const stream = blob.stream().pipeThrough(count);
-  Object.defineProperty(blob, "stream", { value: () => stream });
-  return blob;
 }

@@ -1,3 +1,4 @@
+import { blobsOf } from "./blobs.js";
 import { pathText, textOf } from "./text.js";
 
 /** Where a person's name stands, in their own part of the space. */
@@ -54,11 +55,11 @@ export class Notebook extends EventTarget {
   }
 
   /** Writes the own version of a page. A path that begins other own pages is refused: in Willow it would replace them all. */
-  async write(path, payload) {
+  async write(path, payload, onProgress) {
     const text = pathText(path);
     const below = [...this.#pages.values()].find((page) => page.text.startsWith(`${text}/`) && page.versions.some(({ user }) => user === this.user));
     if (below !== undefined) throw new Error(`"${text}" already holds "${below.text}": choose another path.`);
-    const { entry } = await this.node.set(this.namespace, { user: this.user, path, payload });
+    const { entry } = await this.node.set(this.namespace, { user: this.user, path, payload, onProgress });
     this.#take(entry);
     return entry;
   }
@@ -71,6 +72,11 @@ export class Notebook extends EventTarget {
   async read(entry) {
     if (entry.available < entry.length) await this.node.fetchPayload(entry);
     return this.node.payload(entry);
+  }
+
+  /** A payload that is here, of any length, as a Blob. */
+  async blob(entry, type) {
+    return new Blob(await blobsOf(this.node.payloadStream(entry)), { type });
   }
 
   async #readAll() {

@@ -1,6 +1,7 @@
 // The page's half of the end-to-end tests: one node, driven through the public API of the packed package. What tests call is
 // on `globalThis.harness`; arguments and results are plain data that survive the way into the page and back.
 import * as osier from "osier";
+import initOsier from "/osier/generated/osier.js";
 
 const toBase64 = (bytes) => {
   let text = "";
@@ -237,8 +238,46 @@ class Harness {
     return outcome.error.toJSON();
   }
 
-  noise(length) {
-    return noise(length);
+  noise(length, seed) {
+    return noise(length, seed);
+  }
+
+  /** A Blob of so many MiB, which is not held by the page. */
+  async largeBlob(mebibytes) {
+    let blob = new Blob([]);
+    for (let seed = 1; seed <= mebibytes; seed += 1) blob = new Blob([blob, noise(1024 * 1024, seed)]);
+    return blob;
+  }
+
+  /** How many MiB the heap of the module has. It never shrinks. */
+  async heap() {
+    return (await initOsier()).memory.buffer.byteLength / 1024 / 1024;
+  }
+
+  /** All bytes of a stream. */
+  async bytes(stream) {
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+
+  /** Whether two arrays of bytes are the same. */
+  same(one, other) {
+    return one.length === other.length && one.every((byte, at) => byte === other[at]);
+  }
+
+  /** How many values an object store of a database has. */
+  count(database, store) {
+    return new Promise((resolve, reject) => {
+      const opening = indexedDB.open(database);
+      opening.onerror = () => reject(opening.error);
+      opening.onsuccess = () => {
+        const counting = opening.result.transaction(store).objectStore(store).count();
+        counting.onerror = () => reject(counting.error);
+        counting.onsuccess = () => {
+          opening.result.close();
+          resolve(counting.result);
+        };
+      };
+    });
   }
 
   clock() {
