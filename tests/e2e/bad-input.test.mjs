@@ -394,7 +394,7 @@ test("after shutdown everything says so", async () => {
       createUser: () => node.createUser(), users: () => node.users(), createNamespace: () => node.createNamespace({ kind: "owned", owner: user }),
       namespaces: () => node.namespaces(), capabilities: () => node.capabilities(), exportSecret: () => node.exportSecret(user), importSecret: () => node.importSecret(secret),
       set: () => node.set(space, { user, path: ["b"], payload: "x" }), ingest: () => node.ingest(bytes), exportEntry: () => node.exportEntry(entry),
-      get: () => node.get(space, user, ["a"]), entries: () => node.entries(space).next(), payload: () => node.payload(entry), fetchPayload: () => node.fetchPayload(entry),
+      get: () => node.get(space, user, ["a"]), entries: () => node.entries(space).next(), payload: () => node.payload(entry), payloadStream: () => node.payloadStream(entry).getReader().read(), fetchPayload: () => node.fetchPayload(entry),
       exportDrop: () => node.exportDrop(space).getReader().read(), importDrop: () => node.importDrop(new Uint8Array(1)),
       forget: () => node.forget(space), subscribe: () => node.subscribe(space).next(), share: () => node.share({ namespace: space, access: "read" }),
       join: () => node.join(link), grants: () => node.grants(space), sync: () => node.sync("00".repeat(32)).completed,
