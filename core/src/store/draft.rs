@@ -9,6 +9,7 @@ use super::{
     backend::Change,
     events::Origin,
     plan::{Incoming, Outcome, Plan, Planning, Quiet},
+    quota::Growth,
     staged::note_name,
 };
 use crate::willow::{EntryId, Entrylike as _, Keylike as _, Namespaced as _, SignedEntry};
@@ -28,6 +29,9 @@ impl Store {
             None => Outcome::BeyondEnd,
             Some(_) if self.has(entry) => Outcome::AlreadyHere,
             Some(_) if drafted.is_some() && offset == 0 => Outcome::Occupied,
+            Some(_) if offset == 0 && !planning.allows(entry.entry.namespace_id(), Growth { entries: 0, bytes: total.into() }) => {
+                Outcome::OverQuota
+            }
             Some(_) if offset != here => Outcome::Gap { available: here },
             Some(end) => {
                 if drafted.is_none() {

@@ -9,6 +9,7 @@
 //! | `plan` | Willow's join: what would change |
 //! | `staged` | payloads that are on the disk before they can be verified |
 //! | `draft` | payloads that are on the disk before their entry |
+//! | `quota` | how much of a namespace is kept at most |
 //! | `events` | what has changed, numbered; subscriptions |
 //! | `history` | the same on the disk, for subscriptions that resume after a restart |
 //! | `backend` | the seam to durable storage; `memory`, `faulty`, `conformance`; `disk`, how durable ones keep rows |
@@ -44,6 +45,7 @@ mod key;
 mod memory;
 mod plan;
 mod query;
+mod quota;
 mod row;
 mod split;
 mod staged;
@@ -68,6 +70,7 @@ pub use key::{Bounds, Cursor};
 pub use memory::MemoryBackend;
 pub use plan::{Incoming, Outcome, Plan};
 pub use query::{Entries, Order};
+pub use quota::{QUOTA, Quota};
 pub use row::{EntryRef, StoredEntry};
 pub use staged::{STAGED, StagingId};
 pub use summary::BlockSums;
@@ -94,12 +97,15 @@ pub struct Store {
     staged: BTreeMap<EntryId, Staged>,
     /// How many bytes are on the disk of payloads whose entries are not here yet.
     drafts: BTreeMap<EntryId, u64>,
+    quotas: BTreeMap<NamespaceId, Quota>,
 }
 
 /// The entries of one namespace.
 pub(crate) struct Namespace {
     id: Arc<NamespaceId>,
     index: Index,
+    /// How many bytes of its payloads are here.
+    stored_bytes: u64,
     authors: BTreeMap<[u8; 32], Author>,
 }
 
@@ -112,7 +118,7 @@ struct Author {
 
 impl Namespace {
     fn new(id: Arc<NamespaceId>) -> Self {
-        Self { id, index: Index::default(), authors: BTreeMap::new() }
+        Self { id, index: Index::default(), stored_bytes: 0, authors: BTreeMap::new() }
     }
 
     fn insert(&mut self, held: Held) {
@@ -124,7 +130,12 @@ impl Namespace {
             author.capabilities.truncate(SHARED_CAPABILITIES - 1);
             author.capabilities.insert(0, capability.clone());
         }
+        self.stored_bytes = self.stored_bytes.saturating_add(held.available);
         self.index.insert(held);
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        self.stored_bytes
     }
 
     fn find(&self, entry: &StoredEntry) -> index::Position {
@@ -133,7 +144,8 @@ impl Namespace {
 
     fn remove(&mut self, entry: &StoredEntry) {
         let place = self.find(entry);
-        if self.index.get(place).is_some_and(|held| held.stored == *entry) {
+        if let Some(held) = self.index.get(place).filter(|held| held.stored == *entry) {
+            self.stored_bytes = self.stored_bytes.saturating_sub(held.available);
             self.index.remove(place);
         }
     }
@@ -178,6 +190,7 @@ impl Store {
             epoch: 0,
             staged: BTreeMap::new(),
             drafts: BTreeMap::new(),
+            quotas: BTreeMap::new(),
         }
     }
 
@@ -296,6 +309,7 @@ impl Store {
             Quiet::Stage { id, staged } => _ = self.staged.insert(id, staged),
             Quiet::Unstage { id } => _ = self.staged.remove(&id),
             Quiet::Draft { id, end } => _ = self.drafts.insert(id, end),
+            Quiet::Quota { namespace, quota } => self.set_quota(namespace, quota),
             Quiet::Undraft { id } => _ = self.drafts.remove(&id),
         }
     }
@@ -304,7 +318,8 @@ impl Store {
         let namespace = self.namespace_of(entry);
         let place = namespace.find(entry);
         if let Some(held) = namespace.index.get_mut(place).filter(|held| held.stored == *entry) {
-            held.available = available;
+            let before = std::mem::replace(&mut held.available, available);
+            namespace.stored_bytes = namespace.stored_bytes.saturating_sub(before).saturating_add(available);
         }
     }
 

@@ -8,7 +8,7 @@
 
 use std::{
     cmp::{Ordering, Reverse},
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -20,6 +20,7 @@ use super::{
     events::{Forgotten, Origin, ProgressId},
     index::{Piece, Position, Run},
     key::{Bounds, path_key},
+    quota::{Growth, Quota},
     row::{EntryRef, Held, Probe, Recency, StoredEntry, Subspace},
     staged::{Staged, forget_note},
 };
@@ -82,6 +83,8 @@ pub enum Outcome {
     },
     /// What was staged or drafted of the payload is gone.
     Unstaged,
+    /// There would be more of the namespace than its [`Quota`](super::Quota) allows. Nothing changes.
+    OverQuota,
     /// The payload is being staged or drafted by somebody else, and nothing is added to it meanwhile. Nothing changes.
     Occupied,
 }
@@ -116,6 +119,7 @@ pub(crate) enum Quiet {
     Unstage { id: EntryId },
     Draft { id: EntryId, end: u64 },
     Undraft { id: EntryId },
+    Quota { namespace: NamespaceId, quota: Option<Quota> },
 }
 
 /// What would change. Commit [`Plan::take_batch`], then [`Store::apply`] the plan.
@@ -153,12 +157,14 @@ impl Plan {
 
 /// A plan in the making.
 pub(super) struct Planning<'a> {
-    store: &'a Store,
+    pub(super) store: &'a Store,
     plan: Plan,
     base: ProgressId,
     payloads: Vec<Change>,
     /// Whether the payloads of the entries that come in are drafted.
     drafted: bool,
+    /// What there will be of namespaces that have a quota.
+    pub(super) grown: BTreeMap<NamespaceId, Growth>,
     /// Entries of the store that are removed or completed already.
     touched: BTreeSet<EntryId>,
 }
@@ -166,7 +172,15 @@ pub(super) struct Planning<'a> {
 impl<'a> Planning<'a> {
     pub(super) fn new(store: &'a Store) -> Self {
         let plan = Plan { epoch: store.epoch(), steps: Vec::new(), quiet: Vec::new(), outcomes: Vec::new(), batch: Batch::default() };
-        Self { store, plan, base: store.events.base(), payloads: Vec::new(), drafted: false, touched: BTreeSet::new() }
+        Self {
+            store,
+            plan,
+            base: store.events.base(),
+            payloads: Vec::new(),
+            drafted: false,
+            grown: BTreeMap::new(),
+            touched: BTreeSet::new(),
+        }
     }
 
     /// The entries that come in have their payloads drafted.
@@ -306,10 +320,10 @@ impl Common {
         subspace
     }
 
-    fn capability(&mut self, of: &Candidate<'_>, known: Option<&Namespace>) -> Arc<WriteCapability> {
-        let own = &of.entry.capability;
+    fn capability(&mut self, of: &SignedEntry, known: Option<&Namespace>) -> Arc<WriteCapability> {
+        let own = &of.capability;
         let same = |other: &&Arc<WriteCapability>| Arc::ptr_eq(own, other) || own == *other;
-        let author = known.and_then(|known| known.authors.get(of.subspace().as_bytes()));
+        let author = known.and_then(|known| known.authors.get(of.entry.subspace_id().as_bytes()));
         let known = author.into_iter().flat_map(|author| &author.capabilities);
         let shared = known.chain(&self.capability).find(same).unwrap_or(own).clone();
         self.capability = Some(shared.clone());
@@ -351,7 +365,7 @@ fn judge<'a>(candidate: &Candidate<'_>, known: Option<&'a Namespace>, common: &m
 }
 
 /// The store's entries at or below the candidate's path that it prunes, `place` being where it belongs.
-fn pruned_by<'a>(candidate: &Candidate<'_>, known: &'a Namespace, place: Position) -> Vec<&'a StoredEntry> {
+fn pruned_by<'a>(candidate: &Candidate<'_>, known: &'a Namespace, place: Position) -> Vec<&'a Held> {
     let (index, subspace) = (&known.index, candidate.subspace().as_bytes());
     let mut pruned = Vec::new();
     let is_below = |held: &Held| held.stored.key().starts_with(&candidate.key) && held.stored.subspace_bytes() == subspace;
@@ -360,7 +374,7 @@ fn pruned_by<'a>(candidate: &Candidate<'_>, known: &'a Namespace, place: Positio
         let recency = candidate.recency();
         let mut consider = |held: &'a Held| {
             if held.stored.recency() < recency {
-                pruned.push(&held.stored);
+                pruned.push(held);
             }
         };
         index.visit(run, &Bounds::until(recency.timestamp), |piece| match piece {
@@ -459,6 +473,7 @@ impl Planning<'_> {
             Verdict::Here(held) => {
                 let staged = self.store.staged.contains_key(&held.stored.id());
                 let payload = candidate.payload.filter(|payload| held.available < payload.len() as u64 && !staged);
+                let payload = payload.filter(|payload| self.allows_bytes(&held.stored, held.available, payload.len() as u64));
                 if let Some(payload) = payload.filter(|_| self.touched.insert(held.stored.id())) {
                     self.extend(&held.stored, held.available, 0, payload, candidate.origin);
                 }
@@ -466,18 +481,21 @@ impl Planning<'_> {
             }
             Verdict::New(place) => place,
         };
-        let (id, origin, mut count) = (candidate.entry.id, candidate.origin, 0);
-        for old in known.zip(place).map(|(known, place)| pruned_by(&candidate, known, place)).unwrap_or_default() {
-            if self.touched.insert(old.id()) {
-                count += 1;
-                self.put_removal(old.id());
-                self.step(Step::Prune { entry: old.clone(), by: id, origin });
-            }
-        }
-        let capability = common.capability(&candidate, known);
-        let stored = StoredEntry::new(candidate.entry, candidate.key, subspace, capability, self.next());
+        let (id, origin) = (candidate.entry.id, candidate.origin);
+        let mut pruned = known.zip(place).map(|(known, place)| pruned_by(&candidate, known, place)).unwrap_or_default();
+        pruned.retain(|old| !self.touched.contains(&old.stored.id()));
         let bytes = candidate.payload.unwrap_or_default();
-        let available = if self.drafted { stored.payload_length() } else { bytes.len() as u64 };
+        let available = if self.drafted { candidate.entry.entry.payload_length() } else { bytes.len() as u64 };
+        if !self.allows(candidate.entry.entry.namespace_id(), Growth::of(available, &pruned)) {
+            return Outcome::OverQuota;
+        }
+        for old in &pruned {
+            self.touched.insert(old.stored.id());
+            self.put_removal(old.stored.id());
+            self.step(Step::Prune { entry: old.stored.clone(), by: id, origin });
+        }
+        let capability = common.capability(candidate.entry, known);
+        let stored = StoredEntry::new(candidate.entry, candidate.key, subspace, capability, self.next());
         above.push(stored.clone());
         if !self.drafted {
             self.put_discard(id);
@@ -491,7 +509,7 @@ impl Planning<'_> {
         }
         self.step(Step::Insert { held: Held { stored, available }, origin });
         self.durable_for(origin);
-        Outcome::Inserted { pruned: count }
+        Outcome::Inserted { pruned: pruned.len() as u64 }
     }
 
     fn extend_checked(&mut self, entry: EntryRef<'_>, offset: u64, verified: Vec<u8>, origin: Origin) -> Outcome {
@@ -502,6 +520,9 @@ impl Planning<'_> {
         }
         if end <= available {
             return Outcome::NothingNew;
+        }
+        if !self.allows_bytes(entry.stored(), available, end) {
+            return Outcome::OverQuota;
         }
         self.extend(entry.stored(), available, offset, verified, origin);
         Outcome::Extended { available: end, total }

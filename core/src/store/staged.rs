@@ -80,6 +80,9 @@ impl Store {
         if end <= here {
             return planning.finish(vec![Outcome::NothingNew]);
         }
+        if !planning.allows_bytes(entry.stored(), entry.available(), end) {
+            return planning.finish(vec![Outcome::OverQuota]);
+        }
         if staged.is_none() {
             planning.put(Change::Note { name: note_name(STAGED, id), value: Some(here.to_be_bytes().to_vec()) });
         }
@@ -97,6 +100,7 @@ impl Store {
             (Some(_), None) => Outcome::NothingNew,
             (Some(_), Some(staged)) if staged.by != by => Outcome::Occupied,
             (Some(entry), Some(staged)) if staged.end < entry.payload_length() => Outcome::Gap { available: staged.end },
+            (Some(entry), Some(staged)) if !planning.allows_bytes(entry.stored(), entry.available(), staged.end) => Outcome::OverQuota,
             (Some(entry), Some(staged)) => {
                 planning.put(forget_note(id));
                 planning.quiet(Quiet::Unstage { id: *id });
@@ -134,6 +138,7 @@ impl Store {
     /// # Errors
     /// If the backend fails.
     pub async fn recover(&mut self, backend: &impl Backend, notes: &mut BTreeMap<String, Vec<u8>>) -> Result<(), StorageError> {
+        self.take_quotas(notes);
         let names: Vec<String> = notes.keys().filter(|name| name.starts_with(STAGED) || name.starts_with(DRAFT)).cloned().collect();
         if names.is_empty() {
             return Ok(());

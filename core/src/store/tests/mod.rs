@@ -9,6 +9,7 @@ mod events;
 mod history;
 mod join;
 mod model;
+mod quota;
 mod ranges;
 mod resume;
 mod staged;
