@@ -173,6 +173,17 @@ export interface NamespaceInfo {
   entries: number;
   /** Bytes of their payloads together, whether those are here or not. */
   payloadBytes: number;
+  /** Bytes of their payloads that are here. */
+  storedBytes: number;
+  /** How much of it is kept here at most; see `setQuota`. */
+  quota?: Quota;
+}
+
+/** How much of a space is kept; without a number, whatever there is room for. */
+export interface Quota {
+  entries?: number;
+  /** Bytes of payloads that are here. */
+  payloadBytes?: number;
 }
 
 export type Access = "read" | "write";
@@ -478,6 +489,11 @@ export class WillowNode implements AsyncDisposable {
   users(): Promise<UserId[]>;
   createNamespace(options: { kind: "communal" | "owned"; owner: UserId }): Promise<NamespaceId>;
   namespaces(): Promise<NamespaceInfo[]>;
+  /**
+   * Limits how much of a space is kept here, whoever it comes from; null ends that. It lasts as long as the storage. What is here stays. Own writes
+   * that would exceed it reject with `quotaExceeded`; entries of peers are refused as if they had not come, while sessions go on.
+   */
+  setQuota(namespace: NamespaceId, quota: Quota | null): Promise<void>;
   capabilities(filter?: { namespace?: NamespaceId; user?: UserId; access?: Access }): Promise<CapabilityInfo[]>;
   /** The secret key of a user or a space, as text: whoever has it can do what they can. */
   exportSecret(id: UserId | NamespaceId): Promise<string>;

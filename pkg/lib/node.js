@@ -127,6 +127,10 @@ export class WillowNode {
     return guarded(() => this.#raw.namespaces());
   }
 
+  setQuota(namespace, quota) {
+    return guarded(() => this.#raw.setQuota(namespace, quota));
+  }
+
   capabilities(filter) {
     return guarded(() => this.#raw.capabilities(filter ?? {}));
   }

@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::node::{
     Access, Area, Attempts, EntryKey, Error, Interest, Interests, Lifecycle, Limits, Lock, Mode, NamespaceId, NamespaceKind, NodeOptions,
-    Path, PeerAddress, ReconnectPolicy, SecretKey, SessionInit, StorageOptions, SubspaceId,
+    Path, PeerAddress, Quota, ReconnectPolicy, SecretKey, SessionInit, StorageOptions, SubspaceId,
 };
 use willow25::prelude::{TimeRange, Timestamp};
 
@@ -84,6 +84,15 @@ pub(super) fn count(value: &JsValue, argument: &'static str) -> Result<u64, Erro
 /// A [`count`] of things in memory.
 fn size(value: &JsValue, argument: &'static str) -> Result<usize, Error> {
     Ok(usize::try_from(count(value, argument)?).unwrap_or(usize::MAX))
+}
+
+/// A quota; none if there is nothing.
+pub(super) fn quota(value: &JsValue) -> Result<Option<Quota>, Error> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    let fields = Fields::of(value, "quota", &["entries", "payloadBytes"])?;
+    Ok(Some(Quota { entries: fields.with("entries", count)?, payload_bytes: fields.with("payloadBytes", count)? }))
 }
 
 pub(super) fn bytes(value: &JsValue, argument: &'static str) -> Result<Vec<u8>, Error> {

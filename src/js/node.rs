@@ -160,6 +160,16 @@ impl RawNode {
         promise(async move { Ok(node.namespaces().await?.to_js()) })
     }
 
+    /// Limits how much of a namespace is kept.
+    #[wasm_bindgen(js_name = setQuota)]
+    pub fn set_quota(&self, namespace: JsValue, quota: JsValue) -> Promise {
+        let node = self.node.clone();
+        promise(async move {
+            let (namespace, quota) = (arguments::namespace(&namespace, "namespace")?, arguments::quota(&quota)?);
+            node.set_quota(namespace, quota).await.map(|()| JsValue::UNDEFINED)
+        })
+    }
+
     /// The capabilities held here.
     pub fn capabilities(&self, filter: JsValue) -> Promise {
         let node = self.node.clone();

@@ -9,7 +9,7 @@ use wasm_bindgen::JsValue;
 use super::error;
 use crate::node::{
     Access, Area, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, FetchProgress, Grant, ImportedSecret, Joined, NamespaceInfo,
-    NamespaceKind, NodeStatus, Opening, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, RelayState, Retry, SessionEvent,
+    NamespaceKind, NodeStatus, Opening, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, Quota, RelayState, Retry, SessionEvent,
     SetOutcome, StorageInfo, StorageState, StoreEvent,
 };
 
@@ -236,7 +236,19 @@ impl ToJs for NamespaceInfo {
             has_secret: bool,
             entries: f64,
             payload_bytes: f64,
+            stored_bytes: f64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            quota: Option<Limit>,
         }
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Limit {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            entries: Option<f64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            payload_bytes: Option<f64>,
+        }
+        let limit = |quota: Quota| Limit { entries: quota.entries.map(number), payload_bytes: quota.payload_bytes.map(number) };
         let kind = match self.kind {
             NamespaceKind::Communal => "communal",
             NamespaceKind::Owned => "owned",
@@ -247,6 +259,8 @@ impl ToJs for NamespaceInfo {
             has_secret: self.has_secret,
             entries: number(self.entries),
             payload_bytes: number(self.payload_bytes),
+            stored_bytes: number(self.stored_bytes),
+            quota: self.quota.map(limit),
         })
     }
 }

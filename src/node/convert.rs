@@ -294,8 +294,9 @@ pub(super) fn kind_for(kind: NamespaceKind) -> wallet::NamespaceKind {
 pub(super) fn namespace_info(info: wallet::NamespaceInfo, store: &Store) -> NamespaceInfo {
     let all = || Bounds::from(&Area::full());
     let (entries, payload_bytes) = (store.count(&info.id, all()), store.size(&info.id, all()));
+    let (stored_bytes, quota) = (store.stored_bytes(&info.id), store.quota(&info.id));
     let access = info.access.map(access_of);
-    NamespaceInfo { id: info.id, kind: kind_of(info.kind), access, has_secret: info.owner, entries, payload_bytes }
+    NamespaceInfo { id: info.id, kind: kind_of(info.kind), access, has_secret: info.owner, entries, payload_bytes, stored_bytes, quota }
 }
 
 pub(super) fn capability_info(info: wallet::CapabilityInfo) -> CapabilityInfo {

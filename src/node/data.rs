@@ -70,6 +70,7 @@ fn pruned_by_write(outcome: Outcome) -> Result<u64, Error> {
         Outcome::Inserted { pruned } => Ok(pruned),
         Outcome::AlreadyHere => Ok(0),
         Outcome::Obsolete => Err(Error::Obsolete),
+        Outcome::OverQuota => Err(Error::QuotaExceeded),
         other => Err(Error::internal(format_args!("an unexpected outcome of a write: {other:?}"))),
     }
 }
@@ -86,6 +87,7 @@ pub(super) async fn draft(node: Rc<Inner>, entry: SignedEntry, offset: u64, byte
     let outcomes = node.storage.write(|store| Ok(store.plan_draft(&entry, offset, bytes))).await?;
     match outcomes.first() {
         Some(Outcome::Staged { .. }) => Ok(()),
+        Some(Outcome::OverQuota) => Err(Error::QuotaExceeded),
         // The very same entry is being written by another call, or came from another device of the user.
         Some(Outcome::Occupied | Outcome::AlreadyHere | Outcome::Gap { .. }) => Err(Error::Obsolete),
         other => Err(Error::internal(format_args!("an unexpected outcome of a draft: {other:?}"))),
@@ -160,7 +162,10 @@ pub(super) async fn ingest(node: Rc<Inner>, bytes: Vec<u8>) -> Result<bool, Erro
     let entry = verify_one(unverified).map_err(|error| Error::InvalidSignature { reason: error.to_string() })?;
     let incoming = vec![Incoming { entry, payload: None, origin: Origin::Import }];
     let outcomes = node.storage.write_arrivals(incoming).await?;
-    Ok(matches!(outcomes.first(), Some(Outcome::Inserted { .. })))
+    match outcomes.first() {
+        Some(Outcome::OverQuota) => Err(Error::QuotaExceeded),
+        outcome => Ok(matches!(outcome, Some(Outcome::Inserted { .. }))),
+    }
 }
 
 /// The absolute encoding of the entry at a place.

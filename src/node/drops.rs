@@ -114,7 +114,7 @@ impl DropImport {
     /// The next bytes of the drop. Waits as long as the node has enough of them, or reads another drop.
     ///
     /// # Errors
-    /// [`Error::InvalidDrop`], [`Error::ShuttingDown`] and those of storage. They end the import; what came before them stays.
+    /// [`Error::InvalidDrop`], [`Error::QuotaExceeded`], [`Error::ShuttingDown`] and those of storage. They end the import; what came before them stays.
     pub async fn push(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
         self.send(Feed::Bytes(bytes)).await
     }
@@ -290,6 +290,9 @@ impl Import<'_> {
             incoming.push(Incoming { entry, payload, origin: Origin::Import });
         }
         let outcomes = self.node.storage.write_arrivals(incoming).await?;
+        if outcomes.contains(&Outcome::OverQuota) {
+            return Err(Error::QuotaExceeded);
+        }
         let inserted = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Inserted { .. })).count() as u64;
         self.progress.inserted += inserted;
         self.progress.skipped += outcomes.len() as u64 - inserted;
@@ -305,6 +308,7 @@ impl Import<'_> {
         let outcomes = self.node.storage.write(|store| Ok(store.plan_stage(place, id, self.by, offset, bytes))).await?;
         match outcomes.first() {
             Some(Outcome::Staged { .. } | Outcome::NothingNew) => Ok(()),
+            Some(Outcome::OverQuota) => Err(Error::QuotaExceeded),
             // The entry has gone meanwhile, or has gone and come back.
             Some(Outcome::NotHere | Outcome::Gap { .. } | Outcome::Occupied) => {
                 self.long = None;
@@ -318,8 +322,11 @@ impl Import<'_> {
         let Some((id, entry)) = &self.long else { return Ok(()) };
         let place = (entry.namespace_id(), entry.subspace_id(), entry.path());
         let outcomes = self.node.storage.write(|store| Ok(store.plan_proven(place, id, self.by, Origin::Import))).await?;
-        if matches!(outcomes.first(), Some(Outcome::Extended { .. })) {
-            self.node.storage.keep_outboard(*id, outboard);
+        match outcomes.first() {
+            Some(Outcome::Extended { .. }) => self.node.storage.keep_outboard(*id, outboard),
+            Some(Outcome::OverQuota) => return Err(Error::QuotaExceeded),
+            // The entry has gone meanwhile.
+            _ => {}
         }
         self.long = None;
         Ok(())

@@ -16,7 +16,7 @@ impl Node {
     ///
     /// # Errors
     /// [`Error::Obsolete`], [`Error::NoSuchUser`], [`Error::NoSuchNamespace`], [`Error::NotAuthorised`], [`Error::TimestampTooFarAhead`],
-    /// [`Error::Storage`]. In each case nothing has changed.
+    /// [`Error::QuotaExceeded`], [`Error::Storage`]. In each case nothing has changed.
     pub async fn set(&self, namespace: NamespaceId, request: SetRequest) -> Result<SetOutcome, Error> {
         self.call(move |node| data::set(node, namespace, request)).await
     }
@@ -24,7 +24,8 @@ impl Node {
     /// Takes an entry from elsewhere: the absolute encoding of an authorised entry. False: it was here already, or a newer one prunes it.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] with the argument `entry`, [`Error::InvalidSignature`], [`Error::TimestampTooFarAhead`], [`Error::Storage`].
+    /// [`Error::InvalidArgument`] with the argument `entry`, [`Error::InvalidSignature`], [`Error::TimestampTooFarAhead`],
+    /// [`Error::QuotaExceeded`], [`Error::Storage`].
     pub async fn ingest(&self, entry: Vec<u8>) -> Result<bool, Error> {
         self.call(move |node| data::ingest(node, entry)).await
     }

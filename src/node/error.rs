@@ -127,8 +127,9 @@ pub enum Error {
     /// The node is shutting down or has shut down.
     #[error("the node is shutting down")]
     ShuttingDown,
-    /// There is no room in the storage. Nothing was changed.
-    #[error("the storage is full")]
+    /// There is no room in the storage, or no more in the quota of the namespace ([`Node::set_quota`](super::Node::set_quota)). Nothing was
+    /// changed.
+    #[error("there is no room in the storage, or in the quota of the namespace")]
     QuotaExceeded,
     /// The storage was taken away: closed, deleted or evicted, or another tab took it over. The node can be opened again.
     #[error("the storage was lost: {reason}")]

@@ -50,6 +50,7 @@ pub use options::{
     StorageOptions,
 };
 pub use osier_core::drops::DropProgress;
+pub use osier_core::store::Quota;
 pub use osier_core::wallet::PeerAddress;
 pub use osier_core::{IntentId, Mode, PeerId, Role, SessionId};
 pub use payload::{PayloadReader, PayloadWriter, WriteRequest};

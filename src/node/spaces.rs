@@ -1,6 +1,9 @@
 //! Users, namespaces, capabilities and tickets: the methods of a node about who may do what.
 
-use osier_core::wallet::{Secret, Ticket, Wallet};
+use osier_core::{
+    store::Quota,
+    wallet::{Secret, Ticket, Wallet},
+};
 use willow25::prelude::{NamespaceId, SubspaceId};
 
 use super::{
@@ -49,6 +52,16 @@ impl Node {
             Ok(known.into_iter().map(|info| convert::namespace_info(info, &store)).collect())
         })
         .await
+    }
+
+    /// Limits how much of a namespace is kept here, whoever it comes from; `None` ends that. It lasts as long as the storage. What is here stays.
+    /// Own writes that would exceed it fail with [`Error::QuotaExceeded`], and entries of peers are refused as if they had not come: sessions go
+    /// on, and bring them again another time.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn set_quota(&self, namespace: NamespaceId, quota: Option<Quota>) -> Result<(), Error> {
+        self.call(move |node| async move { node.storage.write(|store| Ok(store.plan_quota(&namespace, quota))).await.map(drop) }).await
     }
 
     /// The capabilities held here, for one namespace or all.

@@ -1,6 +1,6 @@
 //! Plain data that the node's methods take and return. No behaviour, no handles.
 
-use osier_core::{IntentId, PeerId, Role, wallet::PeerAddress};
+use osier_core::{IntentId, PeerId, Role, store::Quota, wallet::PeerAddress};
 use willow25::prelude::{Area, NamespaceId, Path, SubspaceId};
 
 use super::StorageState;
@@ -140,6 +140,10 @@ pub struct NamespaceInfo {
     pub entries: u64,
     /// How long their payloads are together, in bytes, whether those are here or not.
     pub payload_bytes: u64,
+    /// How many bytes of them are here.
+    pub stored_bytes: u64,
+    /// How much of it is kept at most.
+    pub quota: Option<Quota>,
 }
 
 /// Reading, or reading and writing.

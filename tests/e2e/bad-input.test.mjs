@@ -392,7 +392,7 @@ test("after shutdown everything says so", async () => {
     const calls = {
       online: () => node.online(), peers: () => node.peers(), disconnect: () => node.disconnect("00".repeat(32)),
       createUser: () => node.createUser(), users: () => node.users(), createNamespace: () => node.createNamespace({ kind: "owned", owner: user }),
-      namespaces: () => node.namespaces(), capabilities: () => node.capabilities(), exportSecret: () => node.exportSecret(user), importSecret: () => node.importSecret(secret),
+      namespaces: () => node.namespaces(), setQuota: () => node.setQuota(space, null), capabilities: () => node.capabilities(), exportSecret: () => node.exportSecret(user), importSecret: () => node.importSecret(secret),
       set: () => node.set(space, { user, path: ["b"], payload: "x" }), ingest: () => node.ingest(bytes), exportEntry: () => node.exportEntry(entry),
       get: () => node.get(space, user, ["a"]), entries: () => node.entries(space).next(), payload: () => node.payload(entry), payloadStream: () => node.payloadStream(entry).getReader().read(), fetchPayload: () => node.fetchPayload(entry),
       exportDrop: () => node.exportDrop(space).getReader().read(), importDrop: () => node.importDrop(new Uint8Array(1)),

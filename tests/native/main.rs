@@ -13,6 +13,7 @@ mod intents;
 mod lasting;
 mod mistakes;
 mod payloads;
+mod quotas;
 mod reconnect;
 mod relay_status;
 mod resume;
