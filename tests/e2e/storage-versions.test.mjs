@@ -8,7 +8,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { openHarness, openProfile } from "./support/browser.mjs";
 
-const VERSIONS = [1];
+const VERSIONS = [1, 2];
 const fixture = (version) => new URL(`fixtures/storage-${version}.json`, import.meta.url);
 
 /** Runs `body` with a page in a profile of its own. */

@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use osier_core::{
-    store::{Batch, Change, RowCodec, StorageError, StoredEntry},
+    store::{Batch, Change, StorageError, StoredEntry},
     willow::EntryId,
 };
+
+use super::value::{SMALL, Value};
 
 /// What the database has of an entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Stored {
     Nothing,
-    /// A row, without its id, and how much of the payload there is.
+    /// A row, without its id, and how much of the payload there is in segments.
     Row(Vec<u8>, u64),
-    /// Something that does not say what was written, and how much of a payload there is.
+    /// A row with all of its payload behind it, which is so long.
+    Whole(u64),
+    /// Something that does not say what was written, and how much of a payload there is, as far as that can be told.
     Damaged(u64),
 }
 
@@ -22,12 +26,16 @@ impl Stored {
     pub(super) fn available(&self) -> u64 {
         match self {
             Self::Nothing => 0,
-            Self::Row(_, available) | Self::Damaged(available) => *available,
+            Self::Row(_, available) | Self::Whole(available) | Self::Damaged(available) => *available,
         }
     }
 
     pub(super) fn is_there(&self) -> bool {
         *self != Self::Nothing
+    }
+
+    fn may_have_segments(&self) -> bool {
+        !matches!(self, Self::Whole(_)) && self.available() > 0
     }
 }
 
@@ -52,7 +60,7 @@ pub(super) struct Effect<'a> {
 impl<'a> Effect<'a> {
     fn on(stored: Stored) -> Self {
         let next = match stored {
-            Stored::Row(_, available) => Next::Kept(available),
+            Stored::Row(_, available) | Stored::Whole(available) => Next::Kept(available),
             Stored::Nothing | Stored::Damaged(_) => Next::Nothing,
         };
         Self { stored, next, cleared: false, segments: Vec::new() }
@@ -61,17 +69,18 @@ impl<'a> Effect<'a> {
     fn put(&mut self, entry: &'a StoredEntry) {
         if matches!(self.next, Next::Nothing) {
             self.next = Next::New(entry, 0);
-            self.cleared |= self.stored.available() > 0;
+            self.cleared |= self.stored.may_have_segments();
         }
     }
 
     fn remove(&mut self) {
         self.next = Next::Nothing;
-        self.cleared |= self.stored.available() > 0;
+        self.cleared |= self.stored.may_have_segments();
         self.segments.clear();
     }
 
     fn extend(&mut self, offset: u64, bytes: &'a [u8]) -> Result<(), StorageError> {
+        let is_whole = matches!((&self.next, &self.stored), (Next::Kept(_), Stored::Whole(_)));
         let available = match &mut self.next {
             Next::Kept(available) | Next::New(_, available) => available,
             Next::Nothing => return Err(StorageError::Misfit("a payload without its entry")),
@@ -82,10 +91,23 @@ impl<'a> Effect<'a> {
         let known = usize::try_from(*available - offset).unwrap_or(usize::MAX);
         let news = bytes.get(known..).unwrap_or_default();
         if !news.is_empty() {
+            if is_whole {
+                return Err(StorageError::Misfit("more than a whole payload"));
+            }
             self.segments.push((*available, news));
             *available += news.len() as u64;
         }
         Ok(())
+    }
+
+    /// The payload of a new entry, if it is all here and goes behind the row.
+    pub(super) fn small_payload(&self) -> Option<Vec<u8>> {
+        match self.next {
+            Next::New(entry, available) if (1..=SMALL).contains(&available) && available == entry.payload_length() => {
+                Some(self.segments.iter().flat_map(|(_, bytes)| *bytes).copied().collect())
+            }
+            _ => None,
+        }
     }
 
     /// How many bytes of its payload are stored afterwards.
@@ -138,11 +160,12 @@ pub(super) fn effects(batch: &Batch, read: BTreeMap<EntryId, Stored>) -> Result<
     Ok(effects)
 }
 
-/// What a row, with an id before it, says of an entry.
+/// What a value says of an entry. Segments of one that is damaged are not known here.
 pub(super) fn stored(id: &EntryId, value: &[u8]) -> Stored {
-    let row = value.get(id.0.len()..).unwrap_or_default();
-    match RowCodec::available(id, row) {
-        Ok(available) => Stored::Row(row.to_vec(), available),
-        Err(_) => Stored::Damaged(0),
+    let Some(value) = Value::split(value) else { return Stored::Damaged(0) };
+    match (value.available(id), value.payload) {
+        (Some(available), None) => Stored::Row(value.row.to_vec(), available),
+        (Some(available), Some(_)) => Stored::Whole(available),
+        (None, payload) => Stored::Damaged(payload.map_or(0, |payload| payload.len() as u64)),
     }
 }
