@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use osier_core::{
-    store::{Batch, Change, StorageError, StoredEntry},
+    store::{Batch, Change, RowCodec, StorageError, StoredEntry},
     willow::EntryId,
 };
 
@@ -104,7 +104,7 @@ impl<'a> Effect<'a> {
     pub(super) fn small_payload(&self) -> Option<Vec<u8>> {
         match self.next {
             Next::New(entry, available) if (1..=SMALL).contains(&available) && available == entry.payload_length() => {
-                Some(self.segments.iter().flat_map(|(_, bytes)| *bytes).copied().collect())
+                Some(self.segments.iter().map(|(_, bytes)| *bytes).collect::<Vec<_>>().concat())
             }
             _ => None,
         }
@@ -163,9 +163,9 @@ pub(super) fn effects(batch: &Batch, read: BTreeMap<EntryId, Stored>) -> Result<
 /// What a value says of an entry. Segments of one that is damaged are not known here.
 pub(super) fn stored(id: &EntryId, value: &[u8]) -> Stored {
     let Some(value) = Value::split(value) else { return Stored::Damaged(0) };
-    match (value.available(id), value.payload) {
-        (Some(available), None) => Stored::Row(value.row.to_vec(), available),
-        (Some(available), Some(_)) => Stored::Whole(available),
-        (None, payload) => Stored::Damaged(payload.map_or(0, |payload| payload.len() as u64)),
+    match (RowCodec::available(id, value.row), value.payload) {
+        (Ok(available), None) => Stored::Row(value.row.to_vec(), available),
+        (Ok(available), Some(_)) => Stored::Whole(available),
+        (Err(_), payload) => Stored::Damaged(payload.map_or(0, |payload| payload.len() as u64)),
     }
 }

@@ -115,7 +115,9 @@ async fn load(database: &Database, codec: &RefCell<RowCodec>, from: LoadCursor) 
 
 /// An entry from what is stored of it.
 fn decode(codec: &RowCodec, stored: &JsValue) -> Option<(StoredEntry, u64)> {
-    Value::split(&bytes(stored).ok()?)?.decode(codec)
+    let stored = bytes(stored).ok()?;
+    let value = Value::split(&stored)?;
+    codec.decode(&value.id, value.row).ok()
 }
 
 /// Whether these are the ids of rows that are where they belong: all there, each behind the one before.

@@ -3,7 +3,10 @@
 use indexed_db_futures::{
     BuildPrimitive, KeyRange, cursor::CursorDirection, database::Database, object_store::ObjectStore, query_source::QuerySource,
 };
-use osier_core::{store::StorageError, willow::EntryId};
+use osier_core::{
+    store::{RowCodec, StorageError},
+    willow::EntryId,
+};
 use wasm_bindgen::JsValue;
 
 use super::{
@@ -38,10 +41,9 @@ pub(super) async fn read(database: &Database, id: &EntryId, offset: u64, len: u6
 /// The payload of an entry, if it is in the value of its row.
 async fn small(entries: &ObjectStore<'_>, id: &EntryId) -> Result<Option<Vec<u8>>, Failure> {
     let Some(value) = get(entries, entry_key(id))?.await?.as_ref().map(bytes).transpose()? else { return Ok(None) };
-    let damaged = || StorageError::Corrupt("a row with a payload".to_owned());
-    let value = Value::split(&value).ok_or_else(damaged)?;
+    let value = Value::split(&value).ok_or_else(|| StorageError::Corrupt("a row that is cut off".to_owned()))?;
     let Some(payload) = value.payload else { return Ok(None) };
-    value.available(id).ok_or_else(damaged)?;
+    RowCodec::available(id, value.row).map_err(StorageError::from)?;
     Ok(Some(payload.to_vec()))
 }
 

@@ -1,15 +1,12 @@
-//! What is stored of an entry in one value: its row (see [`RowCodec`]), and its payload if that is small and came with it.
+//! What is stored of an entry in one value: its row (see [`RowCodec`](osier_core::store::RowCodec)), and its payload if that is small and came with it.
 //!
 //! ```text
 //! id 32 · row
 //! id 32 · 2 · length of the payload 2, big-endian · row · payload
 //! ```
-//! Rows begin with 1. A row has a check, and says how much of the payload there is: so a value that was cut off is not taken for another.
+//! Rows begin with 1, and have a check: where a value was cut off, or its length is another, what is found in the place of the row is none.
 
-use osier_core::{
-    store::{RowCodec, StoredEntry},
-    willow::EntryId,
-};
+use osier_core::willow::EntryId;
 
 /// The longest payload that is put behind its row.
 ///
@@ -25,7 +22,7 @@ const WITH_PAYLOAD: u8 = 2;
 
 /// The parts of a value.
 pub(super) struct Value<'a> {
-    id: EntryId,
+    pub(super) id: EntryId,
     pub(super) row: &'a [u8],
     /// The payload, if it is in here.
     pub(super) payload: Option<&'a [u8]>,
@@ -40,20 +37,6 @@ impl<'a> Value<'a> {
         let (length, rest) = rest.split_first_chunk()?;
         let (row, payload) = rest.split_at_checked(rest.len().checked_sub(u16::from_be_bytes(*length).into())?)?;
         Some(Self { id, row, payload: Some(payload) })
-    }
-
-    /// The entry, and how much of its payload there is, if that is what was written.
-    pub(super) fn decode(&self, codec: &RowCodec) -> Option<(StoredEntry, u64)> {
-        codec.decode(&self.id, self.row).ok().filter(|(_, available)| self.fits(*available))
-    }
-
-    /// How much of the payload there is, if this was written for this entry.
-    pub(super) fn available(&self, id: &EntryId) -> Option<u64> {
-        RowCodec::available(id, self.row).ok().filter(|available| self.fits(*available))
-    }
-
-    fn fits(&self, available: u64) -> bool {
-        self.payload.is_none_or(|payload| payload.len() as u64 == available)
     }
 }
 
