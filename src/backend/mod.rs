@@ -15,10 +15,7 @@ mod face;
 mod face;
 
 pub use crate::platform::lock::Lock;
-pub use face::Durable;
-
-/// The layout of stored data that this code writes, and the newest that it reads.
-pub const SCHEMA: u32 = 1;
+pub use face::{Durable, SCHEMA};
 
 /// Why storage could not be opened. Nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -167,6 +167,55 @@ async fn durable_payloads_are_segments_that_are_only_added() {
 }
 
 #[wasm_bindgen_test]
+async fn a_small_durable_payload_that_comes_with_its_entry_is_behind_its_row() {
+    let name = new_name();
+    let durable = open(&name).await;
+    let commit = async |changes| durable.commit(batch(changes)).await;
+    let of = |length: u8| vec![length; length.into()];
+    let stored = async |entry: &StoredEntry| {
+        let rows = all(&name, "entries").await;
+        bytes(&rows.iter().find(|(key, _)| bytes(key) == entry.id().0).unwrap().1)
+    };
+    let empty = entries(8, 1, b"").remove(0);
+    commit(vec![Change::Put(empty.clone()), payload(empty.id(), 0, b"")]).await.unwrap();
+    let row = stored(&empty).await.len() - 32;
+    for length in [1, 7, 255] {
+        let (entry, whole) = (entries(length, 1, &of(length)).remove(0), of(length));
+        let id = entry.id();
+        let (put, half) = (Change::Put(entry.clone()), whole.len() / 2);
+        // Whole, and in the batch of the entry: there it is.
+        commit(vec![put.clone(), payload(id, 0, &whole[..half]), payload(id, half as u64, &whole[half..])]).await.unwrap();
+        let value = stored(&entry).await;
+        assert_eq!(value[..35], [&id.0[..], &[2, 0, length]].concat());
+        assert_eq!((value[35], value.len(), &value[35 + row..]), (1, 35 + row + whole.len(), &whole[..]));
+        // Nothing is added to it, neither what there is nor more than there is.
+        commit(vec![payload(id, 0, &whole)]).await.unwrap();
+        assert_eq!(commit(vec![payload(id, length.into(), b"more")]).await, Err(StorageError::Misfit("more than a whole payload")));
+        assert_eq!(stored(&entry).await, value);
+        assert!(all(&name, "payloads").await.is_empty());
+        // Only a part, or later than the entry: it has segments.
+        for (batches, segments) in
+            [(vec![vec![payload(id, 0, &whole[..half])]], half.min(1)), (vec![vec![], vec![payload(id, 0, &whole)]], 1)]
+        {
+            let mut anew = vec![Change::Remove(id), put.clone()];
+            for changes in batches {
+                commit([anew.split_off(0), changes].concat()).await.unwrap();
+            }
+            assert_eq!((stored(&entry).await[32], stored(&entry).await.len()), (1, 32 + row));
+            assert_eq!(all(&name, "payloads").await.len(), segments);
+        }
+        // And none any more when it comes anew.
+        commit(vec![Change::Remove(id), put, payload(id, 0, &whole)]).await.unwrap();
+        assert_eq!(stored(&entry).await, value);
+        assert!(all(&name, "payloads").await.is_empty());
+    }
+    let large = entries(8, 1, &[8; 257]).remove(0);
+    commit(vec![Change::Put(large.clone()), payload(large.id(), 0, &[8; 257])]).await.unwrap();
+    assert_eq!((stored(&large).await.len(), all(&name, "payloads").await.len()), (32 + row, 1));
+    discard(durable, &name).await;
+}
+
+#[wasm_bindgen_test]
 async fn what_is_taken_to_be_new_and_is_there_stays_as_it_is_in_durable_storage() {
     let name = new_name();
     let durable = open(&name).await;

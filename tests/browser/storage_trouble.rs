@@ -5,7 +5,10 @@ use std::{task::Poll, time::Duration};
 
 use js_sys::Array;
 use osier::backend::{Durable, Lock, OpenError};
-use osier_core::store::{Backend, Batch, Change, LoadCursor, StorageError};
+use osier_core::{
+    store::{Backend, Batch, Change, LoadCursor, StorageError},
+    willow::EntryId,
+};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -48,12 +51,12 @@ async fn durable_storage_gives_way_to_an_upgrade_by_a_newer_osier() {
     let durable = open(&name).await;
     durable.commit(put(&entry(1))).await.unwrap();
     // Another tab upgrades the database. It would wait for ever if this one did not close it.
-    let (reason, _) = tokio::join!(durable.on_lost(), script("(await open(argument, 2)).close()", name.as_str()));
+    let (reason, _) = tokio::join!(durable.on_lost(), script("(await open(argument, 3)).close()", name.as_str()));
     assert_eq!(reason, "another tab wants to upgrade the database");
     assert_eq!(durable.commit(put(&entry(2))).await, lost(&reason));
     durable.close().await.unwrap();
     let before = all(&name, "meta").await;
-    assert_eq!(refused(&name, Lock::Fail).await, OpenError::NewerVersion { found: 2 });
+    assert_eq!(refused(&name, Lock::Fail).await, OpenError::NewerVersion { found: 3 });
     let after = all(&name, "meta").await;
     assert_eq!(bytes(&before[0].1), bytes(&after[0].1), "a newer database was touched");
     assert_eq!(all(&name, "entries").await.len(), 1);
@@ -213,6 +216,28 @@ async fn durable_storage_that_has_vanished_is_lost_and_not_made_again() {
     let names = script("return (await indexedDB.databases()).map((database) => database.name)", JsValue::UNDEFINED).await;
     assert!(!Array::from(&names).includes(&name.as_str().into(), 0), "it was made again");
     durable.close().await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn durable_storage_in_whose_place_an_older_osier_has_its_own_is_lost_and_that_one_untouched() {
+    let name = new_name();
+    let durable = open(&name).await;
+    close_behind(&durable).await;
+    script("await remove(argument); (await open(argument, 1)).close()", name.as_str()).await;
+    assert_eq!(durable.commit(put(&entry(1))).await, lost("the database was deleted"));
+    assert_eq!(version(&name).await, 1.0);
+    durable.close().await.unwrap();
+    Durable::delete(&name).await.unwrap();
+}
+
+/// The version of a database.
+async fn version(name: &str) -> f64 {
+    const VERSION: &str = "
+        const database = await open(argument);
+        database.close();
+        return database.version;
+    ";
+    script(VERSION, name).await.as_f64().unwrap()
 }
 
 #[wasm_bindgen_test]
@@ -385,6 +410,57 @@ async fn damaged_durable_rows_are_named_and_nothing_else_is_lost() {
 }
 
 #[wasm_bindgen_test]
+async fn damaged_durable_rows_with_payloads_are_named_and_nothing_else_is_lost() {
+    let name = new_name();
+    let durable = open(&name).await;
+    let known = entries(1, 8, b"payload");
+    let put = |entry: &osier_core::store::StoredEntry| [Change::Put(entry.clone()), payload(entry.id(), 0, b"payload")];
+    durable.commit(batch(known.iter().flat_map(put).collect())).await.unwrap();
+    let rows = all(&name, "entries").await;
+    let value = |row: usize| bytes(&rows[row].1);
+    let changed = |row: usize, place: usize, byte: u8| {
+        let mut value = value(row);
+        value[place] = byte;
+        value
+    };
+    let damage = [
+        changed(0, 100, !value(0)[100]),
+        value(1)[..value(1).len() - 2].to_vec(),
+        [&value(2)[..], b"more"].concat(),
+        value(7),
+        // The length of the payload: a little less, and more than there is of all.
+        changed(4, 34, 6),
+        changed(5, 33, 9),
+        // With a row before it that is whole, and does not say that it has a payload.
+        value(6)[..34].to_vec(),
+    ];
+    for (row, value) in damage.iter().enumerate() {
+        write(&name, "entries", &rows[row].0, &array(value)).await;
+    }
+    let id = |row: usize| EntryId(bytes(&rows[row].0).try_into().unwrap());
+    for row in 0..damage.len() {
+        let read = durable.read_payload(&id(row), 0, 7).await;
+        assert!(matches!(read, Err(StorageError::Corrupt(_))), "{row}: {read:?}");
+    }
+    durable.close().await.unwrap();
+
+    let durable = open(&name).await;
+    let (whole, mut damaged) = ids(&durable).await;
+    damaged.sort();
+    assert_eq!((whole, damaged.clone()), (vec![id(7)], (0..7).map(id).collect()));
+    // One is put again, the others are removed. The sums are right as far as the damaged rows still said how much was behind them.
+    let again = known.iter().find(|entry| entry.id() == id(0)).unwrap();
+    durable.commit(batch(put(again).into())).await.unwrap();
+    assert_eq!(durable.read_payload(&id(0), 0, 9).await.unwrap(), b"payload");
+    durable.commit(batch(damaged[1..].iter().copied().map(Change::Remove).collect())).await.unwrap();
+    assert_eq!(ids(&durable).await, (vec![id(0), id(7)], vec![]));
+    let usage = durable.usage().await.unwrap();
+    let unknown = 1 + 7 + 7;
+    assert_eq!((usage.entries, usage.payload_bytes), (2, 2 * 7 + unknown));
+    discard(durable, &name).await;
+}
+
+#[wasm_bindgen_test]
 async fn a_durable_row_in_the_place_of_another_is_damaged_though_it_is_whole() {
     let name = new_name();
     let durable = open(&name).await;
@@ -445,6 +521,7 @@ async fn what_is_no_database_of_osier_is_not_taken_for_durable_storage() {
     let name = new_name();
     script("(await open(argument)).close()", name.as_str()).await;
     assert!(matches!(refused(&name, Lock::Fail).await, OpenError::Storage(StorageError::Corrupt(_))));
+    assert_eq!(version(&name).await, 1.0, "it was touched");
     script(DELETE, name.as_str()).await;
     let durable = open(&name).await;
     durable.close().await.unwrap();

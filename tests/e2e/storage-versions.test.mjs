@@ -8,7 +8,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { openHarness, openProfile } from "./support/browser.mjs";
 
-const VERSIONS = [1];
+const VERSIONS = [1, 2];
 const fixture = (version) => new URL(`fixtures/storage-${version}.json`, import.meta.url);
 
 /** Runs `body` with a page in a profile of its own. */
@@ -106,6 +106,11 @@ for (const version of VERSIONS) {
       assert.equal(await open(page), shown.id);
       assert.deepEqual(await page.evaluate(() => rows.show()), shown);
       assert.equal((await page.evaluate(() => harness.node.storage())).damaged, 0);
+      // An older Osier does not touch it any more, but nothing was rewritten.
+      const { version: now, stores } = await page.evaluate(() => rows.read("old"));
+      const [, state] = stores.meta.find(([key]) => key === "state");
+      assert.deepEqual([now, Number.parseInt(state.slice(0, 8), 16)], [VERSIONS.at(-1), VERSIONS.at(-1)]);
+      assert.deepEqual([stores.entries, stores.payloads], [stored.stores.entries, stored.stores.payloads]);
 
       await page.evaluate(() => harness.edit(["new"], "written on"));
       await page.evaluate(() => harness.node.shutdown());

@@ -26,10 +26,11 @@ pub async fn run<B: Backend>(empty: impl AsyncFn() -> B, reopen: impl AsyncFn(B)
     a_batch_twice_is_once(&empty().await).await;
     payloads_belong_to_entries(&empty().await).await;
     payload_reads_are_clipped(&empty().await).await;
-    removal_is_complete(&empty().await).await;
+    entries_and_payloads_come_and_go(&empty().await).await;
     let backend = empty().await;
     drafts_become_payloads(&backend).await;
     drafts_become_payloads_after(&reopen(backend).await).await;
+    small_drafts_become_payloads(&empty().await).await;
     drafts_that_do_not_fit_are_refused(&empty().await).await;
     notes_are_kept(&empty().await).await;
     loads_in_parts(&empty().await).await;
@@ -41,8 +42,17 @@ pub async fn run<B: Backend>(empty: impl AsyncFn() -> B, reopen: impl AsyncFn(B)
     closed_is_closed(&empty().await).await;
 }
 
-/// Entries as a store would hand them to a backend, with these payloads.
-fn entries_with(payloads: Vec<Vec<u8>>) -> Vec<(StoredEntry, Vec<u8>)> {
+/// Entries as a store would hand them to a backend, with their payloads.
+fn entries(count: usize) -> Vec<(StoredEntry, Vec<u8>)> {
+    with_payloads((0..count).map(|i| format!("payload {i}").repeat(1 + i % 7).into_bytes()).collect())
+}
+
+/// Some whose payloads a backend may keep in different ways.
+fn of_all_lengths() -> Vec<(StoredEntry, Vec<u8>)> {
+    with_payloads([1, 9, 256, 257, 5000, 70_000].map(|length| (0..length).map(|i| (i % 251) as u8).collect()).into())
+}
+
+fn with_payloads(payloads: Vec<Vec<u8>>) -> Vec<(StoredEntry, Vec<u8>)> {
     let namespace = namespace(2);
     let author = Author::new(&namespace, 1);
     let written =
@@ -50,10 +60,6 @@ fn entries_with(payloads: Vec<Vec<u8>>) -> Vec<(StoredEntry, Vec<u8>)> {
     let changes = Store::new().plan(written).take_batch().changes;
     let puts = changes.into_iter().filter_map(|change| if let Change::Put(entry) = change { Some(entry) } else { None });
     puts.zip(payloads).collect()
-}
-
-fn entries(count: usize) -> Vec<(StoredEntry, Vec<u8>)> {
-    entries_with((0..count).map(|i| format!("payload {i}").repeat(1 + i % 7).into_bytes()).collect())
 }
 
 fn batch(changes: Vec<Change>, progress: u64) -> Batch {
@@ -134,18 +140,19 @@ async fn a_batch_is_one(backend: &impl Backend) {
 }
 
 async fn a_batch_twice_is_once(backend: &impl Backend) {
-    let (entry, payload) = entries(1).remove(0);
-    let changes = vec![Change::Put(entry.clone()), bytes(entry.id(), 0, &payload[..2]), bytes(entry.id(), 2, &payload[2..])];
-    for _ in 0..2 {
-        backend.commit(batch(changes.clone(), 1)).await.unwrap();
-        assert_eq!(backend.read_payload(&entry.id(), 0, 1000).await.unwrap(), payload);
+    for (entry, payload) in of_all_lengths().into_iter().skip(1) {
+        let changes = vec![Change::Put(entry.clone()), bytes(entry.id(), 0, &payload[..2]), bytes(entry.id(), 2, &payload[2..])];
+        for _ in 0..2 {
+            backend.commit(batch(changes.clone(), 1)).await.unwrap();
+            assert_eq!(backend.read_payload(&entry.id(), 0, u64::MAX).await.unwrap(), payload);
+        }
+        // Bytes that overlap what is there leave it as it is.
+        backend.commit(batch(vec![bytes(entry.id(), 1, b"??")], 2)).await.unwrap();
+        assert_eq!(backend.read_payload(&entry.id(), 0, u64::MAX).await.unwrap(), payload);
+        let removal = batch(vec![Change::Remove(entry.id())], 3);
+        backend.commit(removal.clone()).await.unwrap();
+        backend.commit(removal).await.unwrap();
     }
-    // Bytes that overlap what is there leave it as it is.
-    backend.commit(batch(vec![bytes(entry.id(), 1, b"??")], 2)).await.unwrap();
-    assert_eq!(backend.read_payload(&entry.id(), 0, 1000).await.unwrap(), payload);
-    let removal = batch(vec![Change::Remove(entry.id())], 3);
-    backend.commit(removal.clone()).await.unwrap();
-    backend.commit(removal).await.unwrap();
     // The greatest progress stays.
     backend.commit(batch(vec![], 2)).await.unwrap();
     let (kept, _, progress) = load(backend).await;
@@ -167,36 +174,53 @@ async fn payloads_belong_to_entries(backend: &impl Backend) {
 }
 
 async fn payload_reads_are_clipped(backend: &impl Backend) {
-    let (entry, payload) = entries(1).remove(0);
-    backend.commit(batch(vec![Change::Put(entry.clone()), bytes(entry.id(), 0, &payload)], 1)).await.unwrap();
-    let end = payload.len() as u64;
-    for (offset, len) in [(0, 0), (0, 3), (2, 3), (0, end), (1, u64::MAX), (end - 1, 9), (end, 9), (end + 1, 9), (u64::MAX, u64::MAX)] {
-        let from = usize::try_from(offset.min(end)).unwrap();
-        let to = usize::try_from(offset.saturating_add(len).min(end)).unwrap();
-        assert_eq!(backend.read_payload(&entry.id(), offset, len).await.unwrap(), payload[from..to], "{offset} {len}");
+    for (entry, payload) in of_all_lengths() {
+        backend.commit(batch(vec![Change::Put(entry.clone()), bytes(entry.id(), 0, &payload)], 1)).await.unwrap();
+        let end = payload.len() as u64;
+        let ends = [(end - 1, 9), (end, 9), (end + 1, 9), (u64::MAX, u64::MAX)];
+        for (offset, len) in [(0, 0), (0, 3), (2, 3), (0, end), (1, u64::MAX), (65_534, 3), (65_535, 1)].into_iter().chain(ends) {
+            let from = usize::try_from(offset.min(end)).unwrap();
+            let to = usize::try_from(offset.saturating_add(len).min(end)).unwrap();
+            assert_eq!(backend.read_payload(&entry.id(), offset, len).await.unwrap(), payload[from..to], "{offset} {len} of {end}");
+        }
     }
     assert_eq!(backend.read_payload(&EntryId([9; 32]), 0, 9).await.unwrap(), b"");
 }
 
-async fn removal_is_complete(backend: &impl Backend) {
-    let known = entries(4);
+async fn entries_and_payloads_come_and_go(backend: &impl Backend) {
+    let known = of_all_lengths();
     let put = known.iter().flat_map(|(entry, payload)| [Change::Put(entry.clone()), bytes(entry.id(), 0, payload)]);
     backend.commit(batch(put.collect(), 4)).await.unwrap();
     let total: u64 = known.iter().map(|(_, payload)| payload.len() as u64).sum();
-    let usage = backend.usage().await.unwrap();
-    assert_eq!((usage.entries, usage.payload_bytes), (4, total));
-
-    let (gone, bytes_gone) = &known[1];
-    backend.commit(batch(vec![Change::Remove(gone.id())], 5)).await.unwrap();
-    assert_eq!(backend.read_payload(&gone.id(), 0, 100).await.unwrap(), b"");
-    let usage = backend.usage().await.unwrap();
-    assert_eq!((usage.entries, usage.payload_bytes), (3, total - bytes_gone.len() as u64));
-    // Put again, it comes without its payload; also within one batch.
-    backend.commit(batch(vec![Change::Put(gone.clone())], 6)).await.unwrap();
-    let (first, _) = &known[0];
-    backend.commit(batch(vec![Change::Remove(first.id()), Change::Put(first.clone())], 7)).await.unwrap();
-    let (kept, ..) = load(backend).await;
-    assert_eq!((kept.len(), kept[&gone.id()].1, kept[&first.id()].1), (4, 0, 0));
+    for (entry, payload) in &known {
+        let (id, length) = (entry.id(), payload.len() as u64);
+        let (put, remove, whole) = (Change::Put(entry.clone()), Change::Remove(id), bytes(id, 0, payload));
+        let steps = [
+            (vec![remove.clone()], None),
+            // Put again, it comes without its payload; also within one batch.
+            (vec![put.clone()], Some(0)),
+            (vec![whole.clone()], Some(length)),
+            (vec![remove.clone(), put.clone()], Some(0)),
+            (vec![put.clone(), whole.clone()], Some(length)),
+            (vec![remove.clone(), put.clone(), bytes(id, 0, &payload[..payload.len() / 2])], Some(length / 2)),
+            (vec![remove.clone(), put.clone(), whole.clone()], Some(length)),
+            (vec![remove.clone()], None),
+            (vec![put.clone(), whole.clone(), remove, put, whole], Some(length)),
+        ];
+        for (step, (changes, available)) in steps.into_iter().enumerate() {
+            for _ in 0..2 {
+                backend.commit(batch(changes.clone(), 5)).await.unwrap();
+                let there = available.unwrap_or(0);
+                let expected = &payload[..usize::try_from(there).unwrap()];
+                assert_eq!(backend.read_payload(&id, 0, u64::MAX).await.unwrap(), expected, "step {step} of {length} bytes");
+                let usage = backend.usage().await.unwrap();
+                let entries = known.len() as u64 - u64::from(available.is_none());
+                assert_eq!((usage.entries, usage.payload_bytes), (entries, total - length + there), "step {step} of {length} bytes");
+                let (kept, ..) = load(backend).await;
+                assert_eq!(kept.get(&id).map(|(_, available)| *available), available, "step {step} of {length} bytes");
+            }
+        }
+    }
 }
 
 fn draft(id: EntryId, offset: usize, bytes: &[u8]) -> Change {
@@ -206,7 +230,7 @@ fn draft(id: EntryId, offset: usize, bytes: &[u8]) -> Change {
 /// Three entries with a payload of several segments.
 fn long_entries() -> [(StoredEntry, Vec<u8>); 3] {
     let payload: Vec<u8> = (0..140_000_u32).flat_map(|i| [i.to_be_bytes()[3], i.to_be_bytes()[2], 1, 2, 3]).collect();
-    entries_with(vec![payload; 3]).try_into().expect("three entries")
+    with_payloads(vec![payload; 3]).try_into().expect("three entries")
 }
 
 /// Three drafts: one is adopted, one dropped, one left.
@@ -246,6 +270,20 @@ async fn drafts_become_payloads_after(backend: &impl Backend) {
     assert_eq!(backend.read_payload(&dropped.id(), 0, u64::MAX).await.unwrap(), b"short");
     let usage = backend.usage().await.unwrap();
     assert_eq!((usage.entries, usage.payload_bytes), (2, payload.len() as u64 + 5));
+}
+
+async fn small_drafts_become_payloads(backend: &impl Backend) {
+    for (entry, payload) in &of_all_lengths() {
+        let (id, length) = (entry.id(), payload.len() as u64);
+        let (first, rest) = payload.split_at(payload.len() / 2);
+        backend.commit(batch(vec![draft(id, 0, first)], 1)).await.unwrap();
+        let changes = vec![draft(id, first.len(), rest), Change::Put(entry.clone()), Change::Adopt { id, length }];
+        backend.commit(batch(changes, 2)).await.unwrap();
+        assert_eq!(backend.read_payload(&id, 0, u64::MAX).await.unwrap(), *payload, "{length} bytes");
+        backend.commit(batch(vec![Change::Remove(id)], 3)).await.unwrap();
+        backend.commit(batch(vec![Change::Put(entry.clone())], 4)).await.unwrap();
+        assert_eq!(backend.read_payload(&id, 0, u64::MAX).await.unwrap(), b"", "{length} bytes");
+    }
 }
 
 async fn drafts_that_do_not_fit_are_refused(backend: &impl Backend) {

@@ -7,15 +7,19 @@ use osier_core::{
     willow::EntryId,
 };
 
+use super::value::{SMALL, Value};
+
 /// What the database has of an entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Stored {
     Nothing,
     /// No row, and so much of what will be a payload.
     Draft(u64),
-    /// A row, without its id, and how much of the payload there is.
+    /// A row, without its id, and how much of the payload there is in segments.
     Row(Vec<u8>, u64),
-    /// Something that does not say what was written, and how much of a payload there is.
+    /// A row with all of its payload behind it, which is so long.
+    Whole(u64),
+    /// Something that does not say what was written, and how much of a payload there is, as far as that can be told.
     Damaged(u64),
 }
 
@@ -24,12 +28,16 @@ impl Stored {
     pub(super) fn available(&self) -> u64 {
         match self {
             Self::Nothing | Self::Draft(_) => 0,
-            Self::Row(_, available) | Self::Damaged(available) => *available,
+            Self::Row(_, available) | Self::Whole(available) | Self::Damaged(available) => *available,
         }
     }
 
     pub(super) fn is_there(&self) -> bool {
         !matches!(self, Self::Nothing | Self::Draft(_))
+    }
+
+    fn may_have_segments(&self) -> bool {
+        !matches!(self, Self::Whole(_)) && self.available() > 0
     }
 }
 
@@ -56,7 +64,7 @@ pub(super) struct Effect<'a> {
 impl<'a> Effect<'a> {
     fn on(stored: Stored) -> Self {
         let next = match stored {
-            Stored::Row(_, available) => Next::Kept(available),
+            Stored::Row(_, available) | Stored::Whole(available) => Next::Kept(available),
             Stored::Nothing | Stored::Draft(_) | Stored::Damaged(_) => Next::Nothing,
         };
         let drafted = if let Stored::Draft(drafted) = stored { drafted } else { 0 };
@@ -66,7 +74,7 @@ impl<'a> Effect<'a> {
     fn put(&mut self, entry: &'a StoredEntry) {
         if matches!(self.next, Next::Nothing) {
             self.next = Next::New(entry, 0);
-            self.cleared |= self.stored.available() > 0;
+            self.cleared |= self.stored.may_have_segments();
         }
     }
 
@@ -74,16 +82,19 @@ impl<'a> Effect<'a> {
         self.next = Next::Nothing;
         self.drafted = 0;
         // Whether there is a draft is not known here.
-        self.cleared |= self.stored.available() > 0 || !self.stored.is_there();
+        self.cleared |= self.stored.may_have_segments() || !self.stored.is_there();
         self.segments.clear();
     }
 
     fn extend(&mut self, offset: u64, bytes: &'a [u8]) -> Result<(), StorageError> {
+        let is_whole = matches!((&self.next, &self.stored), (Next::Kept(_), Stored::Whole(_)));
         let available = match &mut self.next {
             Next::Kept(available) | Next::New(_, available) => available,
             Next::Nothing => return Err(StorageError::Misfit("a payload without its entry")),
         };
-        append(&mut self.segments, available, offset, bytes)
+        let before = *available;
+        append(&mut self.segments, available, offset, bytes)?;
+        if is_whole && *available > before { Err(StorageError::Misfit("more than a whole payload")) } else { Ok(()) }
     }
 
     fn draft(&mut self, offset: u64, bytes: &'a [u8]) -> Result<(), StorageError> {
@@ -103,6 +114,17 @@ impl<'a> Effect<'a> {
             }
             Next::Kept(_) | Next::New(..) => Err(StorageError::Misfit("a draft that is not all there")),
         }
+    }
+
+    /// The payload of a new entry, if all of it comes with it and goes behind the row.
+    pub(super) fn small_payload(&self) -> Option<Vec<u8>> {
+        let Next::New(entry, available) = self.next else { return None };
+        if !(1..=SMALL).contains(&available) || available != entry.payload_length() {
+            return None;
+        }
+        let payload = self.segments.iter().map(|(_, bytes)| *bytes).collect::<Vec<_>>().concat();
+        // Of one that was adopted at least a part is stored already.
+        Some(payload).filter(|payload| payload.len() as u64 == available)
     }
 
     /// How many bytes of its payload are stored afterwards.
@@ -173,11 +195,12 @@ pub(super) fn effects(batch: &Batch, read: BTreeMap<EntryId, Stored>) -> Result<
     Ok(effects)
 }
 
-/// What a row, with an id before it, says of an entry.
+/// What a value says of an entry. Segments of one that is damaged are not known here.
 pub(super) fn stored(id: &EntryId, value: &[u8]) -> Stored {
-    let row = value.get(id.0.len()..).unwrap_or_default();
-    match RowCodec::available(id, row) {
-        Ok(available) => Stored::Row(row.to_vec(), available),
-        Err(_) => Stored::Damaged(0),
+    let Some(value) = Value::split(value) else { return Stored::Damaged(0) };
+    match (RowCodec::available(id, value.row), value.payload) {
+        (Ok(available), None) => Stored::Row(value.row.to_vec(), available),
+        (Ok(available), Some(_)) => Stored::Whole(available),
+        (Err(_), payload) => Stored::Damaged(payload.map_or(0, |payload| payload.len() as u64)),
     }
 }

@@ -22,6 +22,7 @@ use super::{
     holding::TAKEN_OVER,
     secrets::SECRET,
     state::State,
+    value::{of_row, with_payload},
 };
 
 /// The longest segment of a payload.
@@ -86,7 +87,7 @@ impl Write<'_> {
         }
         for (id, stored) in &mut read {
             if let Stored::Damaged(available) = stored {
-                *available = length(&stores.payloads, id).await?;
+                *available = available.saturating_add(length(&stores.payloads, id).await?);
             }
         }
         for id in self.batch.changes.iter().filter(|change| is_of_draft(change)).filter_map(Change::entry) {
@@ -145,11 +146,14 @@ impl Write<'_> {
             (Next::New(entry, available), stored) => {
                 let row = self.codec.borrow_mut().encode(entry, *available);
                 let write = if stored.is_there() { put } else { add };
-                write(&stores.entries, entry_key(id), &[&id.0[..], &row].concat())?;
+                if let Some(payload) = effect.small_payload() {
+                    return write(&stores.entries, entry_key(id), &with_payload(id, &row, &payload));
+                }
+                write(&stores.entries, entry_key(id), &of_row(id, &row))?;
             }
             (Next::Kept(available), Stored::Row(row, before)) if available != before => {
                 let row = RowCodec::with_available(id, row, *available).map_err(StorageError::from)?;
-                put(&stores.entries, entry_key(id), &[&id.0[..], &row].concat())?;
+                put(&stores.entries, entry_key(id), &of_row(id, &row))?;
             }
             (Next::Kept(_), _) => {}
         }

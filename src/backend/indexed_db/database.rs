@@ -2,9 +2,9 @@
 //!
 //! | object store | key | value |
 //! |---|---|---|
-//! | `entries` | id of an entry | the id again and its row (see [`RowCodec`](osier_core::store::RowCodec)) |
+//! | `entries` | id of an entry | the id again, its row, and maybe its payload: see [`value`](super::value) |
 //! | `authors` | id of an author | its record |
-//! | `payloads` | id of an entry and, big-endian, an offset | a segment of the payload from there on |
+//! | `payloads` | id of an entry and, big-endian, an offset | a segment of the payload from there on, if that is not in `entries` |
 //! | `history` | key, big-endian | a record of the history |
 //! | `notes`, `secrets` | name | value |
 //! | `meta` | [`STATE`] | [`State`](super::state::State) |
@@ -14,11 +14,7 @@
 //! Keys but names, and values but the `CryptoKey`, are `Uint8Array`s. A transaction ends by itself when the browser has nothing to do for
 //! it any more: between its beginning and its end nothing else is awaited than its own requests.
 
-use std::{
-    cell::{Cell, RefCell},
-    ops::Deref,
-    rc::Rc,
-};
+use std::{cell::RefCell, ops::Deref, rc::Rc};
 
 use indexed_db_futures::{
     Build, BuildPrimitive, KeyRange,
@@ -31,14 +27,17 @@ use indexed_db_futures::{
 };
 use js_sys::{Reflect, Uint8Array};
 use osier_core::{
-    store::{Durability, HistoryKey},
+    store::{Durability, HistoryKey, StorageError},
     willow::EntryId,
 };
 use tokio::sync::oneshot;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 
-use super::failure::{Failure, unavailable};
-use crate::{backend::SCHEMA, platform::spawn_detached};
+use super::{
+    SCHEMA,
+    failure::{Failure, unavailable},
+};
+use crate::platform::spawn_detached;
 
 pub(super) const ENTRIES: &str = "entries";
 pub(super) const AUTHORS: &str = "authors";
@@ -103,19 +102,26 @@ pub(super) async fn open(name: &str, if_none: IfNone) -> Result<Opened, Failure>
 }
 
 async fn open_now(name: &str, if_none: IfNone) -> Result<Opened, Failure> {
-    let missing = Rc::new(Cell::new(false));
-    let seen = missing.clone();
+    let refusal = Rc::new(RefCell::new(None));
+    let refused = refusal.clone();
     let request = Database::open(name).with_version(SCHEMA).with_on_upgrade_needed(move |event: VersionChangeEvent, database| {
-        // There is no older version than the first one: a database that needs an upgrade is a new one.
-        debug_assert_eq!(event.old_version(), 0.0);
-        let mut first = None;
-        for store in STORES {
-            first = Some(database.create_object_store(store).build()?);
+        let is_new = event.old_version() < 1.0;
+        let why = match if_none {
+            // What we had open has this version.
+            IfNone::Fail => Some(Failure::Gone),
+            IfNone::Create if !is_new && !has_stores(&database) => Some(StorageError::Corrupt("no database of Osier".to_owned()).into()),
+            IfNone::Create => None,
+        };
+        if why.is_some() {
+            refused.replace(why);
+            // Only a store leads to the transaction.
+            database.create_object_store("refused").build()?.transaction().as_sys().abort()?;
+        } else if is_new {
+            for store in STORES {
+                database.create_object_store(store).build()?;
+            }
         }
-        if let (IfNone::Fail, Some(store)) = (if_none, first) {
-            seen.set(true);
-            store.transaction().as_sys().abort()?;
-        }
+        // What version 1 has written is read as it is.
         Ok(())
     });
     let lost = Rc::new(RefCell::new(None));
@@ -131,9 +137,14 @@ async fn open_now(name: &str, if_none: IfNone) -> Result<Opened, Failure> {
     };
     match result {
         Ok(database) => Ok(Opened { connection: Connection(database), data_loss: lost.take() }),
-        Err(_) if missing.get() => Err(Failure::Gone),
-        Err(error) => Err(unavailable(error)),
+        Err(error) => Err(refusal.take().unwrap_or_else(|| unavailable(error))),
     }
+}
+
+/// Whether a database is one of these.
+fn has_stores(database: &Database) -> bool {
+    let names: Vec<String> = database.object_store_names().collect();
+    STORES.iter().all(|store| names.iter().any(|name| name == store))
 }
 
 /// What the event of a new database says of one that was lost: an addition of Chromium to the standard. After it was killed at a bad moment,
@@ -211,7 +222,7 @@ pub(super) fn bytes(value: &JsValue) -> Result<Vec<u8>, Failure> {
     let array = |value: &JsValue| value.is_instance_of::<js_sys::ArrayBuffer>().then(|| Uint8Array::new(value));
     // Keys come back as buffers, values as they were written.
     let array = value.dyn_ref::<Uint8Array>().cloned().or_else(|| array(value));
-    let array = array.ok_or_else(|| osier_core::store::StorageError::Corrupt("a value that is not made of bytes".to_owned()))?;
+    let array = array.ok_or_else(|| StorageError::Corrupt("a value that is not made of bytes".to_owned()))?;
     Ok(array.to_vec())
 }
 

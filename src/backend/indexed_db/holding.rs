@@ -16,6 +16,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::CryptoKey;
 
 use super::{
+    SCHEMA,
     database::{self, Connection, IfNone, KEYS, META, OPEN, Opened, STATE, WRAPPING, bytes, complete, get, put, reading, remove, writing},
     failure::Failure,
     renew,
@@ -23,7 +24,7 @@ use super::{
     state::State,
 };
 use crate::{
-    backend::{OpenError, SCHEMA},
+    backend::OpenError,
     platform::{Task, spawn_local, timeout, unix_micros},
 };
 
@@ -224,6 +225,7 @@ async fn take_over(database: &Database) -> Result<Taken, Failure> {
     let was_left_open = left.await?.is_some();
     let key = key.await?.and_then(|key| key.dyn_into().ok());
     if state.schema <= SCHEMA {
+        state.schema = SCHEMA;
         // It begins with the time, so that a database made anew has a greater epoch than one of the same name that was deleted.
         state.epoch = state.epoch.saturating_add(1).max(unix_micros());
         put(&meta, STATE.into(), &state.encode())?;

@@ -18,6 +18,7 @@ use super::{
     failure::Failure,
     holding::Holding,
     state::State,
+    value::Value,
 };
 use crate::platform::{Task, spawn_local};
 
@@ -115,8 +116,8 @@ async fn load(database: &Database, codec: &RefCell<RowCodec>, from: LoadCursor) 
 /// An entry from what is stored of it.
 fn decode(codec: &RowCodec, stored: &JsValue) -> Option<(StoredEntry, u64)> {
     let stored = bytes(stored).ok()?;
-    let (id, row) = stored.split_first_chunk::<32>()?;
-    codec.decode(&EntryId(*id), row).ok()
+    let value = Value::split(&stored)?;
+    codec.decode(&value.id, value.row).ok()
 }
 
 /// Whether these are the ids of rows that are where they belong: all there, each behind the one before.

@@ -5,6 +5,7 @@
 //! | `database` | the database and its object stores, transactions, keys |
 //! | `state` | what the database says of itself |
 //! | `load`, `batch`, `commit`, `payload`, `history` | reading and writing |
+//! | `value` | what is in the value of an entry |
 //! | `secrets` | secrets at rest |
 //! | `holding` | the connection, and losing it |
 //! | `renew` | what makes up for a defect of Chromium |
@@ -28,6 +29,7 @@ mod payload;
 mod renew;
 mod secrets;
 mod state;
+mod value;
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
@@ -48,6 +50,10 @@ use self::{
 };
 use super::{Lock, OpenError};
 use crate::platform::{OwnerLock, Task, lock, spawn_local, storage_estimate, timeout};
+
+/// The layout of stored data that this code writes, and the newest that it reads. Version 1 had no payloads behind rows; what it wrote is
+/// read as it is.
+pub const SCHEMA: u32 = 2;
 
 /// How long a database may at least take to open, and how long where the lock says nothing of waiting.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,12 +1,18 @@
-//! Reading payloads, which are kept as segments that lie end to end.
+//! Reading payloads: a small one is behind its row, others are kept as segments that lie end to end.
 
-use indexed_db_futures::{BuildPrimitive, KeyRange, cursor::CursorDirection, database::Database, query_source::QuerySource};
-use osier_core::{store::StorageError, willow::EntryId};
+use indexed_db_futures::{
+    BuildPrimitive, KeyRange, cursor::CursorDirection, database::Database, object_store::ObjectStore, query_source::QuerySource,
+};
+use osier_core::{
+    store::{RowCodec, StorageError},
+    willow::EntryId,
+};
 use wasm_bindgen::JsValue;
 
 use super::{
-    database::{PAYLOADS, bytes, reading, reason, segment_key, segment_keys},
+    database::{ENTRIES, PAYLOADS, bytes, entry_key, get, reading, reason, segment_key, segment_keys},
     failure::Failure,
+    value::{BEHIND, Value},
 };
 
 /// Where a segment begins, by its key.
@@ -18,8 +24,31 @@ pub(super) fn offset_of(key: &[u8]) -> Result<u64, StorageError> {
 /// Up to `len` bytes of a payload from `offset`: what is there of them.
 pub(super) async fn read(database: &Database, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
     let Some(last) = len.checked_sub(1).map(|more| offset.saturating_add(more)) else { return Ok(Vec::new()) };
-    let transaction = reading(database, &[PAYLOADS])?;
-    let payloads = transaction.object_store(PAYLOADS)?;
+    let transaction = reading(database, &[ENTRIES, PAYLOADS])?;
+    let read = async {
+        // Most payloads are small, and one request has them. Who waits for more than a small one does not notice that it comes second.
+        let small = if offset < BEHIND { small(&transaction.object_store(ENTRIES)?, id).await? } else { None };
+        let mut read = match small {
+            Some(payload) => usize::try_from(offset).ok().and_then(|offset| payload.get(offset..)).unwrap_or_default().to_vec(),
+            None => segments(&transaction.object_store(PAYLOADS)?, id, offset, last).await?,
+        };
+        read.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        Ok(read)
+    };
+    read.await.map_err(|failure| reason(&transaction, failure))
+}
+
+/// The payload of an entry, if it is in the value of its row.
+async fn small(entries: &ObjectStore<'_>, id: &EntryId) -> Result<Option<Vec<u8>>, Failure> {
+    let Some(value) = get(entries, entry_key(id))?.await?.as_ref().map(bytes).transpose()? else { return Ok(None) };
+    let value = Value::split(&value).ok_or_else(|| StorageError::Corrupt("a row that is cut off".to_owned()))?;
+    let Some(payload) = value.payload else { return Ok(None) };
+    RowCodec::available(id, value.row).map_err(StorageError::from)?;
+    Ok(Some(payload.to_vec()))
+}
+
+/// The segments of a payload that have bytes from `offset` to `last`, without what is before `offset`.
+async fn segments(payloads: &ObjectStore<'_>, id: &EntryId, offset: u64, last: u64) -> Result<Vec<u8>, Failure> {
     // All at once: the segment that `offset` lies in, and those that begin behind it.
     let before = payloads.open_cursor().with_query::<JsValue, _>(segment_keys(id, 0, offset)).with_direction(CursorDirection::Prev);
     let before = before.primitive()?;
@@ -31,22 +60,18 @@ pub(super) async fn read(database: &Database, id: &EntryId, offset: u64, len: u6
         )),
         false => None,
     };
-    let read = async {
-        let Some(mut before) = before.await? else { return Ok(Vec::new()) };
-        let key = before.key::<JsValue>()?.as_ref().map(bytes).transpose()?.unwrap_or_default();
-        let segment = before.next_record::<JsValue>().await?.as_ref().map(bytes).transpose()?.unwrap_or_default();
-        let skipped = usize::try_from(offset.saturating_sub(offset_of(&key)?)).unwrap_or(usize::MAX);
-        let mut read = segment.get(skipped..).unwrap_or_default().to_vec();
-        if let Some((keys, segments)) = behind {
-            for (key, segment) in keys.await?.zip(segments.await?) {
-                if offset_of(&bytes(&key?)?)? != offset.saturating_add(read.len() as u64) {
-                    return Err(StorageError::Corrupt("a gap in a stored payload".to_owned()).into());
-                }
-                read.extend(bytes(&segment?)?);
+    let Some(mut before) = before.await? else { return Ok(Vec::new()) };
+    let key = before.key::<JsValue>()?.as_ref().map(bytes).transpose()?.unwrap_or_default();
+    let segment = before.next_record::<JsValue>().await?.as_ref().map(bytes).transpose()?.unwrap_or_default();
+    let skipped = usize::try_from(offset.saturating_sub(offset_of(&key)?)).unwrap_or(usize::MAX);
+    let mut read = segment.get(skipped..).unwrap_or_default().to_vec();
+    if let Some((keys, segments)) = behind {
+        for (key, segment) in keys.await?.zip(segments.await?) {
+            if offset_of(&bytes(&key?)?)? != offset.saturating_add(read.len() as u64) {
+                return Err(StorageError::Corrupt("a gap in a stored payload".to_owned()).into());
             }
+            read.extend(bytes(&segment?)?);
         }
-        read.truncate(usize::try_from(len).unwrap_or(usize::MAX));
-        Ok(read)
-    };
-    read.await.map_err(|failure| reason(&transaction, failure))
+    }
+    Ok(read)
 }

@@ -3,10 +3,10 @@
 use osier_core::store::{HistoryKey, ProgressId, StorageError};
 
 use super::{
+    SCHEMA,
     database::{Get, bytes},
     failure::Failure,
 };
-use crate::backend::SCHEMA;
 
 /// ```text
 /// schema 4 · epoch 8 · progress 8 · entries 8 · payload bytes 8 · history 8

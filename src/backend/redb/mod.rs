@@ -40,6 +40,9 @@ use failure::Failed;
 use folder::{Folder, Medium};
 use writer::{Access, Writer};
 
+/// The layout of stored data that this code writes, and the newest that it reads.
+pub const SCHEMA: u32 = 1;
+
 /// How often to look whether storage that is open elsewhere has been let go.
 const POLL: Duration = Duration::from_millis(20);
 

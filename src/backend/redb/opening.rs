@@ -4,6 +4,7 @@ use osier_core::store::StorageError;
 use redb::{Builder, Database, Durability};
 
 use super::{
+    SCHEMA,
     changes::Changes,
     failure::{Failed, of_io, of_opening},
     folder::Medium,
@@ -11,10 +12,7 @@ use super::{
     log::{Key, Log},
     tables::{self, Fact, Identity, Kind},
 };
-use crate::{
-    backend::{OpenError, SCHEMA},
-    platform,
-};
+use crate::{backend::OpenError, platform};
 
 /// Memory that redb may use for pages.
 const CACHE: usize = 32 * 1024 * 1024;
