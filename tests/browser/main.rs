@@ -11,6 +11,7 @@ mod reconnect;
 mod resume;
 mod simulation;
 mod storage;
+mod storage_damage;
 mod storage_failures;
 mod storage_trouble;
 mod support;

@@ -1,7 +1,7 @@
 //! How durable backends keep entries: rows, and the records of authors that rows share.
 //!
 //! A backend keeps a row under the id of its entry and a record under the id of its author; what is written here it stores and gives
-//! back as it was. A row is 169 bytes and the key of its path, so that all rows of a store can be read when it is opened, without their
+//! back as it was. A row is 165 bytes and the key of its path, so that all rows of a store can be read when it is opened, without their
 //! payloads: reading one takes a hash of its bytes, no signature and no decompression of a curve point. It must not know how bytes get
 //! to a disk.
 //!
