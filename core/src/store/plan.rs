@@ -22,6 +22,7 @@ use super::{
     key::{Bounds, path_key},
     row::{EntryRef, Held, Probe, Recency, StoredEntry, Subspace},
     staged::{Staged, forget_note},
+    unheld::distrust_note,
 };
 use crate::willow::{EntryId, SignedEntry};
 
@@ -191,7 +192,7 @@ impl<'a> Planning<'a> {
     }
 
     pub(super) fn durable_for(&mut self, origin: Origin) {
-        if !matches!(origin, Origin::Peer(_) | Origin::UnknownPeer) {
+        if !origin.is_peer() {
             self.plan.batch.durability = Durability::Strict;
         }
     }
@@ -202,7 +203,15 @@ impl<'a> Planning<'a> {
         bytes.drain(..known);
         let now = available.saturating_add(bytes.len() as u64);
         self.payloads.push(Change::Payload { id: entry.id(), offset: available, bytes });
-        self.step(Step::Extend { entry: entry.clone(), available: now, origin });
+        self.step_extend(entry, now, origin);
+    }
+
+    /// So much of a payload is here.
+    pub(super) fn step_extend(&mut self, entry: &StoredEntry, available: u64, origin: Origin) {
+        self.step(Step::Extend { entry: entry.clone(), available, origin });
+        if !origin.is_peer() {
+            self.put(distrust_note());
+        }
         self.durable_for(origin);
     }
 
@@ -463,7 +472,7 @@ impl Planning<'_> {
         if available > 0 {
             self.payloads.push(Change::Payload { id, offset: 0, bytes: payload });
         }
-        self.step(Step::Insert { held: Held { stored, available }, origin });
+        self.step(Step::Insert { held: Held { stored, available, unheld: !origin.is_peer() }, origin });
         self.durable_for(origin);
         Outcome::Inserted { pruned: count }
     }

@@ -11,6 +11,7 @@ mod model;
 mod ranges;
 mod resume;
 mod staged;
+mod unheld;
 
 use std::task::{Context, Poll, Waker};
 
