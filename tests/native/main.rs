@@ -19,3 +19,4 @@ mod spaces;
 mod storage;
 mod storage_versions;
 mod sync;
+mod unheld;

@@ -100,15 +100,14 @@ impl Store {
         places.into_iter().for_each(|place| namespace.index.update(place, |held| held.unheld = false));
     }
 
-    /// More of a payload is here, or less. Who sent all of it has it; what was imported nobody needs to have.
+    /// More of a payload is here, or less. Who sent all of it has it; what was imported may be nowhere else.
     pub(super) fn extend(&mut self, entry: &StoredEntry, available: u64, origin: Origin) {
         self.update(entry, |held| {
-            held.available = available;
-            if !origin.is_peer() {
-                held.unheld = true;
-            } else if available == held.stored.payload_length() {
-                held.unheld = false;
+            match origin.is_peer() {
+                true => held.unheld &= available < held.stored.payload_length(),
+                false => held.unheld |= available > held.available,
             }
+            held.available = available;
         });
     }
 
