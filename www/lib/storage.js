@@ -32,6 +32,7 @@ export class Storage {
       this.#atRisk = storage.unheld > 0 && !storage.durable;
       $("only-here").hidden = storage.unheld === 0;
       $("only-here").textContent = onlyHere(storage);
+      await this.#refresh();
     }
   }
 
