@@ -13,6 +13,7 @@ proptest! {
     fn runs_tell_each_entry_in_order_and_never_too_much(entries in prop::collection::vec(any::<bool>(), 0..300)) {
         let mut receipts = Receipts::default();
         entries.iter().for_each(|&stored| receipts.push(stored));
+        prop_assert!(receipts.runs.len() <= RUNS);
         let told: Vec<bool> = std::iter::from_fn(|| receipts.pop()).flat_map(|run| (0..run.count).map(move |_| run.stored)).collect();
         prop_assert_eq!(told.len(), entries.len());
         prop_assert!(told.iter().zip(&entries).all(|(told, stored)| *stored || !told), "told to be stored what is not");
