@@ -343,6 +343,13 @@ export interface StorageStatus {
   reason: string | null;
   /** How many entries were removed on opening because what was stored of them was damaged. Peers that have them send them again. */
   damaged: number;
+  /**
+   * How many entries no other node is known to hold, with the whole of their payloads: the only copies, as far as this node knows. Warn whoever
+   * is about to close the page while it is not 0 and `durable` is false. An entry that is written or imported counts until a peer says that it
+   * has stored it; one that came from a peer does not count. No promise that the peer has it still, or keeps it. After a restart entries may
+   * count that peers hold, until the next reconciliation with one. Changes are told a moment later, many at once.
+   */
+  unheld: number;
 }
 
 export interface RelayStatus {

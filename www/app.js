@@ -96,7 +96,7 @@ async function showNotebook(node, joined, name, relays, ticket) {
   const list = new List(notebook, select);
   const editor = new Editor(notebook, select);
   const peers = new Peers(node);
-  new Storage(node);
+  const storage = new Storage(node);
   new Backup(notebook);
   new Files(notebook);
   new Share(notebook, relays);
@@ -111,7 +111,7 @@ async function showNotebook(node, joined, name, relays, ticket) {
   if (name !== "" && !notebook.readOnly) await notebook.rename(name).catch((error) => toast(error.message, true));
   const { namespace, user, access, peers: known } = joined;
   remember({ namespace, user, access, peers: known, relays, ticket });
-  $("leave").addEventListener("click", () => leave(node), { once: true });
+  $("leave").addEventListener("click", () => leave(node, storage));
   globalThis.notebook = notebook; // at hand in the console
 }
 
@@ -131,8 +131,10 @@ function remembered() {
   }
 }
 
-/** Back to the first page. What was written stays in the node. */
-async function leave(node) {
+/** Back to the first page. What was written stays in the node, if that lasts. */
+async function leave(node, storage) {
+  if (storage.atRisk && !(await ask("Something is nowhere but here. Leave, and lose it?", "Leave"))) return;
+  storage.letGo();
   localStorage.removeItem(REMEMBERED);
   await node.shutdown();
   location.replace(`${location.pathname}#${new URLSearchParams(here.relays.map((relay) => ["relay", relay]))}`);

@@ -1,8 +1,8 @@
-//! Simulations by the thousand: `simulate [--runs N] [--seed S] [--threads T] [--broken RULE]`.
+//! Simulations by the thousand: `simulate [--runs N] [--seed S] [--threads T] [--broken RULE] [--mistake MISTAKE]`.
 //!
 //! Without `--runs` one seed is played. The first seed with which something is wrong is shrunk to a short script and told with its trace.
 //! The last line is one JSON object; the exit code is 1 if anything was found. With `--broken` every peer manager breaks a rule;
-//! `--broken all` tells for each rule which of the seeds notices first.
+//! `--broken all` tells for each rule and mistake which of the seeds notices first.
 #![allow(missing_docs)]
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 
 use osier_core::{
     peers::Rule,
-    sim::{Coverage, Finding, Kind, Options, Script, run_caught, shrink, why_unreached},
+    sim::{Coverage, Finding, Kind, Mistake, Options, Script, run_caught, shrink, why_unreached},
 };
 
 /// What many runs came to.
@@ -32,6 +32,7 @@ struct Arguments {
     seed: u64,
     threads: u64,
     broken: Option<Rule>,
+    mistake: Option<Mistake>,
     all_broken: bool,
 }
 
@@ -47,6 +48,7 @@ impl Arguments {
                 "--threads" => arguments.threads = value.parse::<u64>().ok()?.max(1),
                 "--broken" if value == "all" => arguments.all_broken = true,
                 "--broken" => arguments.broken = Some(*Rule::ALL.iter().find(|rule| format!("{rule:?}") == value)?),
+                "--mistake" => arguments.mistake = Some(*Mistake::ALL.iter().find(|mistake| format!("{mistake:?}") == value)?),
                 _ => return None,
             }
         }
@@ -54,7 +56,7 @@ impl Arguments {
     }
 
     fn options(&self) -> Options {
-        Options { broken: self.broken, ..Options::default() }
+        Options { broken: self.broken, mistake: self.mistake, ..Options::default() }
     }
 }
 
@@ -116,7 +118,7 @@ fn explain(seed: u64, options: &Options) {
 
 fn main() -> ExitCode {
     let Some(arguments) = Arguments::read() else {
-        eprintln!("simulate [--runs N] [--seed S] [--threads T] [--broken RULE]");
+        eprintln!("simulate [--runs N] [--seed S] [--threads T] [--broken RULE] [--mistake MISTAKE]");
         return ExitCode::FAILURE;
     };
     if arguments.all_broken {
@@ -149,19 +151,20 @@ fn main() -> ExitCode {
 fn break_all(arguments: &Arguments) -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let mut unnoticed = 0;
-    for &rule in Rule::ALL {
-        let options = Options { broken: Some(rule), ..Options::default() };
+    let rule = |&rule: &Rule| (format!("{rule:?}"), Options { broken: Some(rule), ..Options::default() });
+    let mistake = |&mistake: &Mistake| (format!("{mistake:?}"), Options { mistake: Some(mistake), ..Options::default() });
+    for (rule, options) in Rule::ALL.iter().map(rule).chain(Mistake::ALL.iter().map(mistake)) {
         let seeds = arguments.seed..arguments.seed.saturating_add(arguments.runs.unwrap_or(100));
         let first = seeds.clone().find_map(|seed| Some((seed, run_caught(&Script::from_seed(seed), &options).finding?)));
         match first {
-            Some((seed, finding)) => println!("{rule:?}: seed {seed}: {:?}: {}", finding.kind, shorten(&finding.text)),
+            Some((seed, finding)) => println!("{rule}: seed {seed}: {:?}: {}", finding.kind, shorten(&finding.text)),
             None => {
                 unnoticed += 1;
-                println!("{rule:?}: NOT NOTICED");
+                println!("{rule}: NOT NOTICED");
             }
         }
     }
-    println!("{unnoticed} of {} rules can be broken unnoticed", Rule::ALL.len());
+    println!("{unnoticed} of {} rules can be broken unnoticed", Rule::ALL.len() + Mistake::ALL.len());
     if unnoticed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

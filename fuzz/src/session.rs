@@ -202,6 +202,7 @@ impl Side {
             Output::IntentDone { completion, .. } => self.done.push(completion),
             Output::Finish => self.finished = true,
             Output::Failed(error) => self.error = Some(error),
+            Output::Held(evidence) => _ = self.store.learn(&evidence),
             Output::Event { .. } | Output::PeerFinished | Output::Probed => {}
         }
     }
@@ -314,7 +315,14 @@ fn forge(sides: &mut [Side; 2], channel: Channel, message: &[u8]) {
 /// A message that decodes, in a state where it may be wrong.
 fn made_up(input: &mut Input<'_>) -> (Channel, Vec<u8>) {
     let mut small = || u64::from(input.byte() % 4);
-    let head = RangeHead { root: small(), sender: small(), receiver: small(), answers: small().checked_sub(1), last: small() > 1 };
+    let head = RangeHead {
+        root: small(),
+        sender: small(),
+        receiver: small(),
+        answers: small().checked_sub(1),
+        last: small() > 1,
+        whole: small() > 1,
+    };
     let flags = AnnounceFlags { is_empty: small() > 1, want_response: small() > 1, will_sort: small() > 0 };
     let (range, base) = (input.pick(&ranges()).clone(), Range3d::full());
     let state = &mut RangeState::default();
@@ -355,7 +363,7 @@ fn fetch(sides: &mut [Side; 2], by: usize, serve: bool) {
 
 /// Moves a payload as a payload stream does. `None` if it is not to be had.
 fn transfer(sides: &mut [Side; 2], by: usize, request: &osier_core::payload::PayloadRequest) -> Option<()> {
-    let other = &sides[1 - by];
+    let other = &mut sides[1 - by];
     let entry = other.session.authorise_request(request, &other.store).ok()?;
     assert_eq!((entry.payload_digest(), entry.payload_length()), (request.digest.clone(), request.length));
     let payload = now(other.backend.read_payload(&entry.id(), 0, u64::MAX)).unwrap();

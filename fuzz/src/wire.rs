@@ -3,6 +3,7 @@
 use osier_core::{
     Generation, Role,
     sync::{Channel, ControlMessage, FrameReader, HandleKind, Hello, Limits, frame::encode_frame},
+    willow::EntryId,
 };
 
 use super::{input::Input, values::user};
@@ -91,6 +92,9 @@ pub fn control_messages() -> Vec<ControlMessage> {
         ControlMessage::Consumed { bytes: 32_768 },
         ControlMessage::Ping { nonce: 1 << 40 },
         ControlMessage::Pong { nonce: 0 },
+        ControlMessage::Stored { count: 2 },
+        ControlMessage::NotStored { count: 1 },
+        ControlMessage::PayloadStored { entry: EntryId([7; 32]) },
     ]
 }
 

@@ -10,7 +10,7 @@ use super::error;
 use crate::node::{
     Access, Area, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, FetchProgress, Grant, ImportedSecret, Joined, NamespaceInfo,
     NamespaceKind, NodeStatus, Opening, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, Quota, RelayState, Retry, SessionEvent,
-    SetOutcome, StorageInfo, StorageState, StoreEvent,
+    SetOutcome, StorageInfo, StorageState, StorageStatus, StoreEvent,
 };
 
 /// Something that JavaScript sees as plain data.
@@ -377,6 +377,7 @@ impl ToJs for NodeStatus {
             state: &'static str,
             reason: Option<&'a str>,
             damaged: f64,
+            unheld: f64,
         }
         #[derive(Serialize)]
         struct Out<'a> {
@@ -391,7 +392,8 @@ impl ToJs for NodeStatus {
         };
         let relay = Relay { state, url: self.relay.url.as_deref(), reason: self.relay.reason.as_deref() };
         let (state, reason) = storage_state(&self.storage.state);
-        let storage = Storage { durable: self.storage.durable, state, reason, damaged: number(self.storage.damaged) };
+        let StorageStatus { durable, damaged, unheld, .. } = self.storage;
+        let storage = Storage { durable, state, reason, damaged: number(damaged), unheld: number(unheld) };
         plain(&Out { relay, storage })
     }
 }

@@ -60,6 +60,7 @@ impl Driver {
         let accepting = platform::spawn_local(take_in(self.node.clone()));
         let relays = platform::spawn_local(status::watch_relays(self.node.clone()));
         let storage = platform::spawn_local(status::watch_storage(self.node.clone()));
+        let held = platform::spawn_local(status::watch_held(self.node.clone()));
         let pulse = platform::spawn_local(lifecycle::watch_clocks(self.node.clone()));
         let key = platform::spawn_local(lifecycle::watch_key(self.node.clone()));
         while !self.stopped {
@@ -82,7 +83,7 @@ impl Driver {
                 () = clock.sleep_until(deadline.unwrap_or_default()), if deadline.is_some() => self.tick(),
             }
         }
-        drop((accepting, relays, storage, pulse, key));
+        drop((accepting, relays, storage, held, pulse, key));
         self.close().await;
     }
 

@@ -428,6 +428,7 @@ impl SessionTask {
                     let _ = results.send(Command::PayloadRead { read, bytes });
                 });
             }
+            Output::Held(evidence) => self.node.storage.learn(&evidence),
             Output::FetchPayload { fetch, request } => self.start_fetch(fetch, request),
             Output::Event { intent, event } => self.tell(intent, event),
             Output::IntentDone { intent, completion } => self.intent_done(intent, completion),

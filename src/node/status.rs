@@ -1,6 +1,8 @@
 //! The state of a node as a whole, for whoever watches it.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
+
+use osier_core::Moment;
 
 use super::{
     Error, StorageInfo,
@@ -10,6 +12,11 @@ use super::{
     storage::{Storage, StorageState},
 };
 use crate::{net::HomeRelay, platform};
+
+/// The number of unheld entries is told no more often than this.
+const PAUSE: Duration = Duration::from_millis(100);
+/// What is held is noted so many milliseconds after it has changed.
+const NOTE: u64 = 2_000;
 
 /// The state of a node.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -30,6 +37,10 @@ pub struct StorageStatus {
     pub state: StorageState,
     /// How many entries were removed on opening, because what was stored of them was damaged. Peers that have them send them again.
     pub damaged: u64,
+    /// How many entries no other node is known to hold, with the whole of their payloads: the only copies, as far as this node knows. What
+    /// is written or imported counts until a peer says that it has stored it. That it has it still is not promised, nor that it is kept
+    /// there; and after a restart some may count that peers hold, until the next reconciliation with one.
+    pub unheld: u64,
 }
 
 /// How the home relay stands.
@@ -71,7 +82,7 @@ impl NodeStatus {
     /// Of a node that begins with these relays and this storage.
     pub(super) fn first(relays: &[String], storage: &Storage) -> Self {
         let durable = storage.backend().is_durable();
-        let storage = StorageStatus { durable, state: StorageState::Ok, damaged: storage.damaged() };
+        let storage = StorageStatus { durable, state: StorageState::Ok, damaged: storage.damaged(), unheld: storage.store().unheld() };
         Self { relay: RelayStatus::of(&[], relays), storage }
     }
 }
@@ -132,6 +143,32 @@ pub(super) async fn watch_storage(node: Rc<Inner>) {
         node.status.borrow_mut().storage.state = now;
         let status = node.status.borrow().clone();
         tell(&node.status_watchers, &status);
+    }
+}
+
+/// Tells how many entries no other node is known to hold, not at each step, and notes what is held.
+pub(super) async fn watch_held(node: Rc<Inner>) {
+    let (mut changes, mut learned) = (node.storage.changes(), node.storage.learned());
+    let mut due: Option<Moment> = None;
+    loop {
+        let unheld = node.storage.store().unheld();
+        if node.status.borrow().storage.unheld != unheld {
+            node.status.borrow_mut().storage.unheld = unheld;
+            let status = node.status.borrow().clone();
+            tell(&node.status_watchers, &status);
+        }
+        tokio::select! {
+            biased;
+            () = node.clock.sleep_until(due.unwrap_or_default()), if due.is_some() => {
+                due = None;
+                node.storage.note_held().await;
+                continue;
+            }
+            changed = changes.changed() => if changed.is_err() { return },
+            changed = learned.changed() => if changed.is_err() { return },
+        }
+        due.get_or_insert(node.now().after_millis(NOTE));
+        platform::sleep(PAUSE).await;
     }
 }
 

@@ -12,8 +12,8 @@ use std::{
 use osier_core::{
     payload::{Outboard, PayloadHasher},
     store::{
-        Backend, Batch, Change, Durability, Incoming, LoadCursor, Origin, Outcome, Plan, ProgressId, StalePlan, StorageError, Store,
-        StoredEntry, Usage,
+        Backend, Batch, Change, Durability, Evidence, HELD, Incoming, LoadCursor, Origin, Outcome, Plan, ProgressId, StalePlan,
+        StorageError, Store, StoredEntry, Usage,
     },
     willow::{CapCache, EntryId},
 };
@@ -67,6 +67,10 @@ pub(super) struct Storage<B = Disk> {
     outboards: RefCell<BTreeMap<EntryId, Outboard>>,
     capabilities: RefCell<CapCache>,
     changed: watch::Sender<u64>,
+    /// Told when something is known to be held elsewhere that was not.
+    learned: watch::Sender<()>,
+    /// The note of what is held elsewhere that was written last.
+    noted: RefCell<Vec<u8>>,
     state: watch::Sender<StorageState>,
     damaged: u64,
 }
@@ -110,6 +114,8 @@ impl<B: Backend> Storage<B> {
             outboards: RefCell::default(),
             capabilities: RefCell::new(CapCache::new()),
             changed: watch::Sender::new(0),
+            learned: watch::Sender::new(()),
+            noted: RefCell::default(),
             state: watch::Sender::new(StorageState::Ok),
             damaged: damaged.len() as u64,
         };
@@ -186,9 +192,41 @@ impl<B: Backend> Storage<B> {
         Ok(value)
     }
 
+    /// A peer holds something.
+    pub(super) fn learn(&self, evidence: &Evidence) {
+        if self.store.borrow_mut().learn(evidence) {
+            self.learned.send_replace(());
+        }
+    }
+
+    /// A signal that more is known to be held elsewhere.
+    pub(super) fn learned(&self) -> watch::Receiver<()> {
+        self.learned.subscribe()
+    }
+
+    /// Notes up to where everything is held elsewhere.
+    pub(super) async fn note_held(&self) {
+        let _turn = self.writer.lock().await;
+        self.note_held_now().await;
+    }
+
+    /// Without this note more counts as unheld when the storage is opened again: that it could not be written is no harm.
+    async fn note_held_now(&self) {
+        let (note, progress) = (self.store.borrow().held_note(), self.store.borrow().progress());
+        if *self.noted.borrow() == note {
+            return;
+        }
+        let changes = vec![Change::Note { name: HELD.to_owned(), value: Some(note.clone()) }];
+        match self.commit(Batch { changes, progress, ..Batch::default() }).await {
+            Ok(()) => *self.noted.borrow_mut() = note,
+            Err(error) => tracing::debug!("what peers hold could not be noted: {error}"),
+        }
+    }
+
     /// Waits until no write is under way, and lets the storage go.
     pub(super) async fn close(&self) {
         let _turn = self.writer.lock().await;
+        self.note_held_now().await;
         if let Err(error) = self.backend.close().await {
             tracing::warn!("the storage could not be closed: {error}");
         }
@@ -261,6 +299,9 @@ impl<B: Backend> Storage<B> {
         }
         let batch = plan.take_batch();
         let removed: Vec<EntryId> = batch.changes.iter().filter_map(removed_by).collect();
+        if batch.changes.iter().any(|change| matches!(change, Change::Note { name, .. } if name == HELD)) {
+            self.noted.borrow_mut().clear();
+        }
         self.commit(batch).await?;
         let outcomes = self.store.borrow_mut().apply(plan).map_err(stale)?;
         let mut outboards = self.outboards.borrow_mut();

@@ -135,6 +135,35 @@ test("a notebook is saved to a file, and restored from it with a link when nobod
     await other.getByRole("alert").getByText("a backup of another notebook").waitFor();
   }));
 
+test("what nobody else has is said, and leaving a page that keeps nothing asks first, until somebody has it", () =>
+  withPeople(async (arrive) => {
+    const ada = await arrive();
+    await ada.evaluate(() => Object.defineProperty(globalThis, "indexedDB", { value: undefined }));
+    await ada.locator("#create").getByLabel("Your name").fill("Ada");
+    await ada.getByRole("button", { name: "Create a notebook" }).click();
+    await ada.getByRole("button", { name: "Go on", exact: true }).click();
+    await ada.getByText("online", { exact: true }).waitFor();
+    await write(ada, "notes/today", "The only copy.");
+    const panel = ada.getByRole("complementary", { name: "Connections" });
+    await panel.getByText(/^[1-9]\d* entries are nowhere but here\. Closing this page loses that/).waitFor();
+
+    const asked = ada.waitForEvent("dialog");
+    await ada.close({ runBeforeUnload: true });
+    const dialog = await asked;
+    assert.equal(dialog.type(), "beforeunload");
+    await dialog.dismiss();
+    await ada.getByRole("button", { name: "Leave this notebook" }).click();
+    await ada.getByText("Leave, and lose it?", { exact: false }).waitFor();
+    await ada.getByRole("button", { name: "No", exact: true }).click();
+
+    await join(arrive, await link(ada, "write"), "Grace");
+    await panel.getByText("nowhere but here", { exact: false }).waitFor({ state: "hidden" });
+    ada.on("dialog", () => assert.fail("leaving asks, though somebody has everything"));
+    const closed = ada.waitForEvent("close");
+    await ada.close({ runBeforeUnload: true });
+    await closed;
+  }));
+
 test("two people share a notebook, and see who wrote what while it is written", () =>
   withPeople(async (arrive) => {
     const ada = await arrive();

@@ -137,7 +137,7 @@ test("reconnect: peers and the relay are told as they change, and a peer is disc
     }));
     assert.deepEqual(seen.status, {
       relay: { state: "connected", url: new URL(relay.url).href, reason: null },
-      storage: { durable: false, state: "ok", reason: null, damaged: 0 },
+      storage: { durable: false, state: "ok", reason: null, damaged: 0, unheld: 0 },
     });
     const { state, retry, rtt, intents, relay: through } = seen.present.peer;
     assert.deepEqual([seen.present.type, state, retry, intents, through], ["present", "active", null, 1, new URL(relay.url).href]);

@@ -57,6 +57,29 @@ test("a session that is asked for once ends when both sides have the same", asyn
   }
 });
 
+test("a page knows how much nobody else holds, until a peer has stored it", async () => {
+  const pages = await openPages();
+  try {
+    const { a, b } = pages;
+    const files = [{ path: ["one"], bytes: Buffer.from("1") }];
+    const ticket = await fill(a, relay.url, files, 300_001, { storage: "memory" });
+    const watch = (page, wanted) =>
+      page.evaluate(async (wanted) => {
+        for await (const { storage } of harness.node.watchStatus()) if (storage.unheld === wanted) return storage;
+      }, wanted);
+    const alone = await within(60_000, "both are unheld", watch(a, files.length + 1));
+    assert.deepEqual(alone, { durable: false, state: "ok", reason: null, damaged: 0, unheld: 2 });
+    await joinPage(b, relay.url, ticket, files.length + 1);
+    await within(60_000, "B has said that it has stored them", watch(a, 0));
+    assert.equal((await watch(b, 0)).unheld, 0);
+    await a.evaluate(() => harness.add([{ path: ["live"], base64: "bGl2ZQ==" }]));
+    await within(60_000, "B has said that it has stored what is new", watch(a, 0));
+    assert.deepEqual(pages.errors(), []);
+  } finally {
+    await pages.close();
+  }
+});
+
 test("whoever joins with a link for reading cannot write", async () => {
   const pages = await openPages();
   try {

@@ -21,3 +21,4 @@ mod spaces;
 mod storage;
 mod storage_versions;
 mod sync;
+mod unheld;

@@ -3,14 +3,37 @@ import { bytesText } from "./text.js";
 
 const REFRESH = 10_000; // ms
 
-/** The panel of storage: whether what is written here lasts, how much there is, and how much may be. */
+/** The panel of storage: whether what is written here lasts, how much there is, how much may be, and how much nobody else has. */
 export class Storage {
   #node;
+  #atRisk = false;
 
   constructor(node) {
     this.#node = node;
     $("persist").addEventListener("click", () => this.#persist());
+    // Browsers ask in words of their own whether the page is to be left.
+    addEventListener("beforeunload", (event) => this.#atRisk && event.preventDefault());
     this.#poll();
+    this.#watch();
+  }
+
+  /** Whether leaving the page loses what nobody else has. */
+  get atRisk() {
+    return this.#atRisk;
+  }
+
+  /** Leaving is fine. */
+  letGo() {
+    this.#atRisk = false;
+  }
+
+  async #watch() {
+    for await (const { storage } of this.#node.watchStatus()) {
+      this.#atRisk = storage.unheld > 0 && !storage.durable;
+      $("only-here").hidden = storage.unheld === 0;
+      $("only-here").textContent = onlyHere(storage);
+      await this.#refresh();
+    }
   }
 
   async #poll() {
@@ -47,6 +70,11 @@ export class Storage {
     $("persist").hidden = !durable || persisted;
     return storage;
   }
+}
+
+function onlyHere({ unheld, durable }) {
+  const entries = unheld === 1 ? "1 entry is" : `${unheld} entries are`;
+  return `${entries} nowhere but here. ${durable ? "Nobody else has stored that yet." : "Closing this page loses that: wait until somebody has it, or save a backup."}`;
 }
 
 /** Says what was lost before the page was opened. */

@@ -161,6 +161,7 @@ impl World {
         if self.nodes[node].life == life && !self.nodes[node].up {
             let (seed, options, now) = (self.seed, self.options.clone(), self.now);
             self.nodes[node].begin_again(seed, node, &options, now);
+            self.expect_truth(node);
         }
     }
 }

@@ -196,6 +196,9 @@ impl World {
                 if let Some(what) = self.lacking(node, other, &spots, true) {
                     self.find(Kind::Diverged, || format!("after all, node {node} lacks what {other} has: {what}"));
                 }
+                if let Some(what) = self.unknown(node, &spots) {
+                    self.find(Kind::Diverged, || format!("after all, node {node} does not know that {other} holds {what}"));
+                }
             }
         }
     }

@@ -14,6 +14,7 @@
 //! | `driver`, `session`, `transfer`, `storage` | what the driver of a node does around the machines, as `src/node` does it |
 //! | `acts` | what a script does to nodes |
 //! | `referee` | beside each peer manager: which rule a step breaks |
+//! | `held` | what nodes know of what others hold: is it true, and do they come to know it? |
 //! | `finish` | the end of every story, and what must hold then |
 //! | `coverage` | which rows of the peer manager's table were reached |
 //! | `shrink` | from a finding to a short script |
@@ -27,6 +28,7 @@ mod coverage;
 mod data;
 mod driver;
 mod finish;
+mod held;
 mod network;
 mod random;
 mod referee;
@@ -43,6 +45,7 @@ mod tests;
 
 pub use coverage::{Coverage, why_unreached};
 pub use data::{Item, Spot};
+pub use held::Mistake;
 pub use script::{Act, Cut, Habit, NodePlan, Page, Script, Step};
 pub use shrink::shrink;
 
@@ -87,6 +90,8 @@ pub struct Options {
     pub trace: bool,
     /// A rule that every peer manager breaks, to see that it is missed.
     pub broken: Option<Rule>,
+    /// A mistake that every node makes, to see that it is noticed.
+    pub mistake: Option<Mistake>,
 }
 
 impl Options {

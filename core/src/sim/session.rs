@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Kind,
+    Kind, Mistake,
     data::{Spot, TAI},
     driver::{Local, Node},
     network::{Packet, Stage, role},
@@ -398,8 +398,13 @@ impl World {
         match output {
             Output::Ingest { batch, entries } => {
                 self.check_shared(node, task, &entries);
+                if self.options.mistake == Some(Mistake::StoredTooEarly) {
+                    let store = &self.nodes[node].storage.store;
+                    task.session.handle_ingested(batch, store.plan(entries.clone()).outcomes(), store);
+                }
                 self.write(node, Write::Ingest(id, batch, entries));
             }
+            Output::Held(evidence) => self.learn(node, evidence),
             Output::ReadPayload { read, entry, len } => {
                 let lag = self.lag(node);
                 self.local(node, lag, Local::Read(id, read, entry, len));

@@ -6,7 +6,7 @@ use super::{Kind, data::Item, driver::Local, session::Command, transfer::FetchFa
 use crate::{
     SessionId,
     payload::{Outboard, PayloadHasher},
-    store::{Backend as _, Incoming, MemoryBackend, Origin, Outcome, Plan, Store, StoredEntry},
+    store::{Backend as _, Batch, Change, HELD, Incoming, MemoryBackend, Origin, Outcome, Plan, Store, StoredEntry},
     sync::{BatchId, FetchId},
     willow::{EntryId, codec::ready},
 };
@@ -49,6 +49,13 @@ impl Storage {
         ready(self.store.commit(&self.backend, plan)).and_then(Result::ok).unwrap_or_default()
     }
 
+    /// Notes up to where everything is held.
+    pub(super) fn keep_held(&self, note: Vec<u8>) {
+        let changes = vec![Change::Note { name: HELD.to_owned(), value: Some(note) }];
+        let batch = Batch { changes, progress: self.store.progress(), ..Batch::default() };
+        let _ = ready(self.backend.commit(batch));
+    }
+
     fn own(&mut self, entry: Incoming) {
         let plan = self.store.plan(vec![entry]);
         self.make(plan);
@@ -81,6 +88,7 @@ impl World {
             let entry = self.written(item);
             self.nodes[node].storage.own(entry);
         }
+        self.possess(node);
     }
 
     pub(super) fn written(&self, item: Item) -> Incoming {
@@ -149,6 +157,7 @@ impl World {
             Write::Fetched(session, fetch, result) => self.command(node, session, Command::Fetched(fetch, result)),
         }
         if self.nodes[node].storage.store.progress() != before {
+            self.possess(node);
             self.wake_all(node);
         }
     }

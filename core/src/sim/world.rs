@@ -10,6 +10,7 @@ use super::{
     coverage::Coverage,
     data::Universe,
     driver::{Local, Node},
+    held::Possession,
     network::{Conn, Packet},
     random::{hash, hash_bytes},
     script::{Act, Script},
@@ -107,6 +108,8 @@ pub(super) struct World {
     pub(super) lines: Vec<String>,
     pub(super) finding: Option<Finding>,
     pub(super) coverage: Coverage,
+    /// Which node had what.
+    pub(super) possession: Possession,
 }
 
 impl World {
@@ -130,6 +133,7 @@ impl World {
             lines: Vec::new(),
             finding: None,
             coverage: Coverage::default(),
+            possession: Possession::default(),
             universe,
         };
         for (number, plan) in script.nodes.iter().enumerate() {

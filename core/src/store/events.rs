@@ -59,6 +59,17 @@ pub enum Origin {
     Import,
 }
 
+impl Origin {
+    /// Whether it came from a peer, who has it then.
+    #[must_use]
+    pub fn is_peer(self) -> bool {
+        match self {
+            Self::Peer(_) | Self::UnknownPeer => true,
+            Self::Local | Self::Import => false,
+        }
+    }
+}
+
 /// A change, as a subscription tells it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StoreEvent {

@@ -39,7 +39,7 @@ impl Block {
 
     fn measure(&mut self) {
         self.weight = Weight::default();
-        self.rows.iter().for_each(|row| self.weight.add(Weight::of(row.stored.payload_length())));
+        self.rows.iter().for_each(|row| self.weight.add(Weight::of(row)));
         self.measure_times();
     }
 
@@ -71,7 +71,7 @@ pub(crate) struct Index {
 impl Index {
     /// How many entries.
     pub(crate) fn len(&self) -> u64 {
-        self.totals.before(self.blocks.len()).count
+        self.weight().count
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -105,8 +105,56 @@ impl Index {
         self.blocks.get(at.block)?.rows.get(at.row)
     }
 
-    pub(crate) fn get_mut(&mut self, at: Position) -> Option<&mut Held> {
-        self.blocks.get_mut(at.block)?.rows.get_mut(at.row)
+    /// Changes what is known of the row at a place; the entry stays.
+    pub(crate) fn update(&mut self, at: Position, change: impl FnOnce(&mut Held)) {
+        let Some(block) = self.blocks.get_mut(at.block) else { return };
+        let Some(row) = block.rows.get_mut(at.row) else { return };
+        let before = Weight::of(row);
+        change(row);
+        let now = Weight::of(row);
+        if now != before {
+            block.weight.sub(before);
+            block.weight.add(now);
+            self.totals.sub(at.block, before);
+            self.totals.add(at.block, now);
+        }
+    }
+
+    /// The weight of what the bounds cover. Costs as [`Store::count`](super::Store::count).
+    pub(crate) fn weight_of(&self, bounds: &Bounds) -> Weight {
+        let mut weight = Weight::default();
+        for run in self.runs(bounds) {
+            if bounds.all_times() {
+                weight.add(self.weight_before(run.end));
+                weight.sub(self.weight_before(run.start));
+            } else {
+                self.visit(run, bounds, |piece| {
+                    weight.add(match piece {
+                        Piece::Block(block) => block.weight,
+                        Piece::Row(row) => Weight::of(row),
+                    });
+                });
+            }
+        }
+        weight
+    }
+
+    /// The weight of all rows.
+    pub(crate) fn weight(&self) -> Weight {
+        self.totals.before(self.blocks.len())
+    }
+
+    /// The rows within the bounds that no other node is known to hold, in order, and their places. Blocks without any cost a look each.
+    pub(crate) fn unheld<'a>(&'a self, bounds: &'a Bounds) -> impl Iterator<Item = (Position, &'a Held)> {
+        self.runs(bounds).flat_map(move |run| {
+            let blocks = self.blocks.iter().enumerate().take(run.end.block.saturating_add(1)).skip(run.start.block);
+            blocks.filter(|(_, block)| block.weight.unheld > 0).flat_map(move |(block, of)| {
+                let rows = of.rows.iter().enumerate().map(move |(row, held)| (Position { block, row }, held));
+                rows.filter(move |(at, held)| {
+                    held.unheld && run.start <= *at && *at < run.end && bounds.includes_time(held.stored.micros())
+                })
+            })
+        })
     }
 
     /// The place one row further.
@@ -146,7 +194,7 @@ impl Index {
     pub(crate) fn weight_before(&self, at: Position) -> Weight {
         let mut weight = self.totals.before(at.block);
         let rows = self.blocks.get(at.block).map_or(&[][..], |block| &block.rows[..at.row]);
-        rows.iter().for_each(|row| weight.add(Weight::of(row.stored.payload_length())));
+        rows.iter().for_each(|row| weight.add(Weight::of(row)));
         weight
     }
 
@@ -180,7 +228,7 @@ impl Index {
             self.blocks.push(block);
             return self.rebuild_totals();
         }
-        let weight = Weight::of(held.stored.payload_length());
+        let weight = Weight::of(&held);
         let (time, stamp) = (held.stored.micros(), self.stamp());
         let block = &mut self.blocks[at.block];
         block.rows.insert(at.row, held);
@@ -210,7 +258,7 @@ impl Index {
         let stamp = self.stamp();
         let block = self.blocks.get_mut(at.block).filter(|block| at.row < block.rows.len())?;
         let held = block.rows.remove(at.row);
-        let (weight, time) = (Weight::of(held.stored.payload_length()), held.stored.micros());
+        let (weight, time) = (Weight::of(&held), held.stored.micros());
         block.weight.sub(weight);
         block.stamp = stamp;
         if time == block.oldest || time == block.newest {

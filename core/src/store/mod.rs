@@ -12,6 +12,7 @@
 //! | `quota` | how much of a namespace is kept at most |
 //! | `events` | what has changed, numbered; subscriptions |
 //! | `history` | the same on the disk, for subscriptions that resume after a restart |
+//! | `unheld` | what no other node is known to hold |
 //! | `backend` | the seam to durable storage; `memory`, `faulty`, `conformance`; `disk`, how durable ones keep rows |
 //!
 //! A change is planned, committed by a backend, and applied:
@@ -51,6 +52,7 @@ mod split;
 mod staged;
 mod summary;
 mod totals;
+mod unheld;
 
 #[cfg(test)]
 mod tests;
@@ -74,6 +76,7 @@ pub use quota::{QUOTA, Quota};
 pub use row::{EntryRef, StoredEntry};
 pub use staged::{STAGED, StagingId};
 pub use summary::BlockSums;
+pub use unheld::{Evidence, HELD};
 
 use events::Events;
 use history::Kept;
@@ -214,7 +217,7 @@ impl Store {
     /// Takes over a part of what a backend has kept. For a new store, before anything else.
     pub fn restore(&mut self, chunk: Chunk) {
         for (stored, available) in chunk.entries {
-            self.namespace_of(&stored).insert(Held { stored, available });
+            self.namespace_of(&stored).insert(Held { stored, available, unheld: true });
         }
         self.epoch += 1;
         self.events.begin_at(chunk.progress);
@@ -288,7 +291,7 @@ impl Store {
                 self.events.push(|progress| StoreEvent::Inserted { progress, entry, available, origin });
             }
             Step::Extend { entry, available, origin } => {
-                self.set_available(&entry, available);
+                self.extend(&entry, available, origin);
                 let total = entry.payload_length();
                 self.events.push(|progress| StoreEvent::Payload { progress, entry, available, total, origin });
             }
@@ -314,13 +317,14 @@ impl Store {
         }
     }
 
-    fn set_available(&mut self, entry: &StoredEntry, available: u64) {
-        let namespace = self.namespace_of(entry);
+    /// Changes what is known of an entry, if it is here.
+    fn update(&mut self, entry: &StoredEntry, change: impl FnOnce(&mut Held)) {
+        let Some(namespace) = self.namespaces.get_mut(entry.namespace_id()) else { return };
         let place = namespace.find(entry);
-        if let Some(held) = namespace.index.get_mut(place).filter(|held| held.stored == *entry) {
-            let before = std::mem::replace(&mut held.available, available);
-            namespace.stored_bytes = namespace.stored_bytes.saturating_sub(before).saturating_add(available);
-        }
+        let Some(before) = namespace.index.get(place).filter(|held| held.stored == *entry).map(|held| held.available) else { return };
+        namespace.index.update(place, change);
+        let after = namespace.index.get(place).map_or(0, |held| held.available);
+        namespace.stored_bytes = namespace.stored_bytes.saturating_sub(before).saturating_add(after);
     }
 
     /// Commits a plan and applies it: for those who hold the store alone meanwhile.

@@ -23,6 +23,7 @@ use super::{
     quota::{Growth, Quota},
     row::{EntryRef, Held, Probe, Recency, StoredEntry, Subspace},
     staged::{Staged, forget_note},
+    unheld::distrust_note,
 };
 use crate::willow::{EntryId, SignedEntry};
 
@@ -219,7 +220,7 @@ impl<'a> Planning<'a> {
     }
 
     pub(super) fn durable_for(&mut self, origin: Origin) {
-        if !matches!(origin, Origin::Peer(_) | Origin::UnknownPeer) {
+        if !origin.is_peer() {
             self.plan.batch.durability = Durability::Strict;
         }
     }
@@ -230,7 +231,15 @@ impl<'a> Planning<'a> {
         bytes.drain(..known);
         let now = available.saturating_add(bytes.len() as u64);
         self.payloads.push(Change::Payload { id: entry.id(), offset: available, bytes });
-        self.step(Step::Extend { entry: entry.clone(), available: now, origin });
+        self.step_extend(entry, now, origin);
+    }
+
+    /// So much of a payload is here.
+    pub(super) fn step_extend(&mut self, entry: &StoredEntry, available: u64, origin: Origin) {
+        self.step(Step::Extend { entry: entry.clone(), available, origin });
+        if !origin.is_peer() {
+            self.put(distrust_note());
+        }
         self.durable_for(origin);
     }
 
@@ -507,7 +516,7 @@ impl Planning<'_> {
         } else if available > 0 {
             self.payloads.push(Change::Payload { id, offset: 0, bytes });
         }
-        self.step(Step::Insert { held: Held { stored, available }, origin });
+        self.step(Step::Insert { held: Held { stored, available, unheld: !origin.is_peer() }, origin });
         self.durable_for(origin);
         Outcome::Inserted { pruned: pruned.len() as u64 }
     }

@@ -223,11 +223,12 @@ impl Recency {
 pub struct EntryRef<'a> {
     stored: &'a StoredEntry,
     available: u64,
+    unheld: bool,
 }
 
 impl<'a> EntryRef<'a> {
     pub(crate) fn new(held: &'a Held) -> Self {
-        Self { stored: &held.stored, available: held.available }
+        Self { stored: &held.stored, available: held.available, unheld: held.unheld }
     }
 
     /// The entry, for longer than the borrow of the store (clone it).
@@ -247,6 +248,12 @@ impl<'a> EntryRef<'a> {
     pub fn is_complete(&self) -> bool {
         self.available == self.stored.payload_length()
     }
+
+    /// Whether no other node is known to hold it.
+    #[must_use]
+    pub fn is_unheld(&self) -> bool {
+        self.unheld
+    }
 }
 
 impl Deref for EntryRef<'_> {
@@ -262,6 +269,8 @@ impl Deref for EntryRef<'_> {
 pub(crate) struct Held {
     pub(crate) stored: StoredEntry,
     pub(crate) available: u64,
+    /// No other node is known to hold it; see `unheld`.
+    pub(crate) unheld: bool,
 }
 
 /// A place to look for in the order (subspace, path).

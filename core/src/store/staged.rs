@@ -20,6 +20,7 @@ use super::{
     events::Origin,
     plan::{Outcome, Plan, Planning, Quiet, Step},
     row::StoredEntry,
+    unheld::HELD,
 };
 use crate::willow::EntryId;
 
@@ -104,8 +105,7 @@ impl Store {
             (Some(entry), Some(staged)) => {
                 planning.put(forget_note(id));
                 planning.quiet(Quiet::Unstage { id: *id });
-                planning.step(Step::Extend { entry: entry.stored().clone(), available: staged.end, origin });
-                planning.durable_for(origin);
+                planning.step_extend(entry.stored(), staged.end, origin);
                 Outcome::Extended { available: staged.end, total: staged.end }
             }
         };
@@ -133,11 +133,12 @@ impl Store {
     }
 
     /// To be called when the store has been loaded, with the notes that were beside it: payloads that were staged and never proven are dropped,
-    /// drafts that were not finished, too, and the notes of both taken out.
+    /// drafts that were not finished, too; what the notes say of quotas and of what peers hold is believed. Those notes are taken out.
     ///
     /// # Errors
     /// If the backend fails.
     pub async fn recover(&mut self, backend: &impl Backend, notes: &mut BTreeMap<String, Vec<u8>>) -> Result<(), StorageError> {
+        self.trust(notes.remove(HELD).as_deref());
         self.take_quotas(notes);
         let names: Vec<String> = notes.keys().filter(|name| name.starts_with(STAGED) || name.starts_with(DRAFT)).cloned().collect();
         if names.is_empty() {
@@ -153,7 +154,7 @@ impl Store {
         drafts.into_iter().for_each(|id| planning.put(Change::Remove(id)));
         names.iter().for_each(|name| planning.put(Change::Note { name: name.clone(), value: None }));
         backend.commit(planning.finish(Vec::new()).take_batch()).await?;
-        entries.iter().for_each(|entry| self.set_available(entry, 0));
+        entries.iter().for_each(|entry| self.update(entry, |held| held.available = 0));
         names.iter().for_each(|name| drop(notes.remove(name)));
         Ok(())
     }

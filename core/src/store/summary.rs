@@ -63,22 +63,6 @@ fn count(index: &Index, bounds: &Bounds) -> u64 {
     count
 }
 
-fn size(index: &Index, bounds: &Bounds) -> u128 {
-    if bounds.all_times() {
-        return index.runs(bounds).map(|run| index.weight_before(run.end).size - index.weight_before(run.start).size).sum();
-    }
-    let mut size = 0;
-    for run in index.runs(bounds) {
-        index.visit(run, bounds, |piece| {
-            size += match piece {
-                Piece::Block(block) => block.weight.size,
-                Piece::Row(row) => row.stored.payload_length().into(),
-            };
-        });
-    }
-    size
-}
-
 impl Store {
     /// How many entries lie within the bounds. O(log n) for each subspace run; if times are restricted, also O(blocks) and the rows of
     /// blocks whose times cross the restriction.
@@ -91,7 +75,7 @@ impl Store {
     /// `u64::MAX`. Costs as [`Store::count`].
     #[must_use]
     pub fn size(&self, namespace: &NamespaceId, bounds: impl Into<Bounds>) -> u64 {
-        let size = self.index(namespace).map_or(0, |index| size(index, &bounds.into()));
+        let size = self.index(namespace).map_or(0, |index| index.weight_of(&bounds.into()).size);
         u64::try_from(size).unwrap_or(u64::MAX)
     }
 

@@ -1,7 +1,9 @@
-//! Prefix sums over the blocks of an index: how many entries, and how many payload bytes, lie before a block.
+//! Prefix sums over the blocks of an index: what of entries, and how many payload bytes, lie before a block.
 //!
 //! A Fenwick tree: changing one block and asking for a prefix or a rank are O(log blocks); when blocks come or go it is rebuilt in
 //! O(blocks), which happens at most once per half a block of changes.
+
+use super::row::Held;
 
 /// How much lies in a block or a run of blocks.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -10,22 +12,31 @@ pub(crate) struct Weight {
     pub(crate) count: u64,
     /// Sum of their payload lengths in bytes. Lengths are claims of remote peers up to 2^64 - 1, hence the width.
     pub(crate) size: u128,
+    /// Of those, entries whose payload is not all here.
+    pub(crate) incomplete: u64,
+    /// Of those, entries that no other node is known to hold.
+    pub(crate) unheld: u64,
 }
 
 impl Weight {
     /// The weight of one entry.
-    pub(crate) fn of(payload_length: u64) -> Self {
-        Self { count: 1, size: payload_length.into() }
+    pub(crate) fn of(held: &Held) -> Self {
+        let length = held.stored.payload_length();
+        Self { count: 1, size: length.into(), incomplete: (held.available < length).into(), unheld: held.unheld.into() }
     }
 
     pub(crate) fn add(&mut self, other: Self) {
         self.count += other.count;
         self.size += other.size;
+        self.incomplete += other.incomplete;
+        self.unheld += other.unheld;
     }
 
     pub(crate) fn sub(&mut self, other: Self) {
         self.count -= other.count;
         self.size -= other.size;
+        self.incomplete -= other.incomplete;
+        self.unheld -= other.unheld;
     }
 }
 
@@ -109,18 +120,18 @@ mod tests {
         fn prefixes_and_ranks_match_plain_sums(start in proptest::collection::vec(0u64..5, 0..40), more in proptest::collection::vec((0usize..40, 1u64..9), 0..40)) {
             let mut plain = start;
             let mut totals = Totals::default();
-            totals.rebuild(plain.iter().map(|&count| Weight { count, size: u128::from(count) * 3 }));
+            totals.rebuild(plain.iter().map(|&count| Weight { count, size: u128::from(count) * 3, ..Weight::default() }));
             for (at, count) in more.into_iter().filter(|&(at, _)| at < plain.len()).collect::<Vec<_>>() {
                 plain[at] += count;
-                totals.add(at, Weight { count, size: u128::from(count) * 3 });
+                totals.add(at, Weight { count, size: u128::from(count) * 3, ..Weight::default() });
                 if plain[at] > 7 {
                     plain[at] -= 7;
-                    totals.sub(at, Weight { count: 7, size: 21 });
+                    totals.sub(at, Weight { count: 7, size: 21, ..Weight::default() });
                 }
             }
             for block in 0..=plain.len() {
                 let count = plain[..block].iter().sum::<u64>();
-                prop_assert_eq!(totals.before(block), Weight { count, size: u128::from(count) * 3 });
+                prop_assert_eq!(totals.before(block), Weight { count, size: u128::from(count) * 3, ..Weight::default() });
             }
             let ranks = plain.iter().enumerate().flat_map(|(block, &count)| (0..count).map(move |within| (block, within))).collect::<Vec<_>>();
             for (rank, &found) in ranks.iter().enumerate() {

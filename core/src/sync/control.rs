@@ -6,7 +6,10 @@
 use std::fmt;
 
 use super::error::SyncError;
-use crate::willow::codec::{DecodeError, Reader, Writer, field, flag, is_set, put_field, tag};
+use crate::willow::{
+    EntryId,
+    codec::{DecodeError, Reader, Writer, field, flag, is_set, put_field, tag},
+};
 
 /// A kind of handle. Each side numbers the handles that it binds from 0, per kind.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -94,6 +97,22 @@ pub enum ControlMessage {
         /// The nonce of the Ping.
         nonce: u64,
     },
+    /// The next so many entries of the receiver, in the order in which they came to their end, are stored here with the whole of their
+    /// payloads, or were before, or something newer stands in their place.
+    Stored {
+        /// How many.
+        count: u64,
+    },
+    /// The next so many entries of the receiver are not stored here, or not yet with their payloads.
+    NotStored {
+        /// How many.
+        count: u64,
+    },
+    /// The whole payload of an entry, which was asked for on a stream of its own, is stored here.
+    PayloadStored {
+        /// The entry.
+        entry: EntryId,
+    },
 }
 
 const OVERLAP_SETTLED: u8 = 0;
@@ -101,6 +120,9 @@ const DECLINE: u8 = 1;
 const CONSUMED: u8 = 2;
 const PING: u8 = 3;
 const PONG: u8 = 4;
+const STORED: u8 = 5;
+const NOT_STORED: u8 = 6;
+const PAYLOAD_STORED: u8 = 7;
 const EXTENSION: u8 = 0b1110_0000;
 
 impl ControlMessage {
@@ -139,6 +161,12 @@ impl ControlMessage {
             Self::Consumed { bytes } => extension(&mut writer, CONSUMED, &[*bytes]),
             Self::Ping { nonce } => extension(&mut writer, PING, &[*nonce]),
             Self::Pong { nonce } => extension(&mut writer, PONG, &[*nonce]),
+            Self::Stored { count } => extension(&mut writer, STORED, &[*count]),
+            Self::NotStored { count } => extension(&mut writer, NOT_STORED, &[*count]),
+            Self::PayloadStored { entry } => {
+                extension(&mut writer, PAYLOAD_STORED, &[]);
+                writer.bytes(&entry.0);
+            }
         }
         writer.into_bytes()
     }
@@ -192,6 +220,9 @@ impl ControlMessage {
             CONSUMED => Ok(Self::Consumed { bytes: reader.c64_standalone()? }),
             PING => Ok(Self::Ping { nonce: reader.c64_standalone()? }),
             PONG => Ok(Self::Pong { nonce: reader.c64_standalone()? }),
+            STORED => Ok(Self::Stored { count: reader.c64_standalone()? }),
+            NOT_STORED => Ok(Self::NotStored { count: reader.c64_standalone()? }),
+            PAYLOAD_STORED => Ok(Self::PayloadStored { entry: EntryId(reader.array()?) }),
             _ => Err(DecodeError::Invalid("an unknown kind of extension")),
         }
     }

@@ -46,6 +46,8 @@ pub struct RangeHead {
     pub answers: Option<u64>,
     /// Whether this is the last part of that answer.
     pub last: bool,
+    /// Whether the sender has the payloads of all its entries in the range.
+    pub whole: bool,
 }
 
 impl RangeHead {
@@ -54,7 +56,7 @@ impl RangeHead {
     }
 
     fn answer_byte(&self) -> u8 {
-        flag(0, self.last) | tag(self.answers_wire(), &(1..4))
+        flag(0, self.last) | tag(self.answers_wire(), &(1..4)) | flag(4, self.whole)
     }
 }
 
@@ -139,7 +141,7 @@ impl<'a> RangeMessage<'a> {
         let (first, second) = (r.u8()?, r.u8()?);
         let (root, sender, receiver) = (r.c64(first, 0..4)?, r.c64(first, 4..6)?, r.c64(first, 6..8)?);
         let answers = r.c64(second, 1..4)?.checked_sub(1);
-        Ok(RangeHead { root, sender, receiver, answers, last: is_set(second, 0) })
+        Ok(RangeHead { root, sender, receiver, answers, last: is_set(second, 0), whole: is_set(second, 4) })
     }
 
     /// The head of an AnnounceEntries.
@@ -157,7 +159,7 @@ impl<'a> RangeMessage<'a> {
         let flags = AnnounceFlags { is_empty: is_set(first, 3), want_response: is_set(first, 4), will_sort: is_set(first, 5) };
         let (root, sender, receiver) = (r.c64(first, 6..8)?, r.c64(second, 0..4)?, r.c64(second, 4..8)?);
         let answers = r.c64(third, 1..4)?.checked_sub(1);
-        Ok((RangeHead { root, sender, receiver, answers, last: is_set(third, 0) }, flags))
+        Ok((RangeHead { root, sender, receiver, answers, last: is_set(third, 0), whole: is_set(third, 4) }, flags))
     }
 
     /// The range and the fingerprint of a ReconciliationSendFingerprint.

@@ -206,6 +206,12 @@ pub enum SyncError {
         /// How many too many.
         bytes: u64,
     },
+    /// A receipt for more entries than were sent.
+    #[error("{count} entries were receipted that were not sent")]
+    ReceiptUnsent {
+        /// How many too many.
+        count: u64,
+    },
     /// More unconsumed bytes than a session stream may hold.
     #[error("more than {limit} unconsumed bytes")]
     WindowExceeded {
@@ -278,6 +284,7 @@ impl SyncError {
             Self::PayloadTooLarge { .. } => "payloadTooLarge",
             Self::PayloadDigest => "payloadDigest",
             Self::ConsumedUnsent { .. } => "consumedUnsent",
+            Self::ReceiptUnsent { .. } => "receiptUnsent",
             Self::WindowExceeded { .. } => "windowExceeded",
             Self::QuotaExceeded { .. } => "quotaExceeded",
             Self::FinishedEarly { .. } => "finishedEarly",

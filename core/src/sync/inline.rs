@@ -79,6 +79,8 @@ pub struct Planned {
     pub stored: StoredEntry,
     /// How many bytes of its payload are here.
     pub available: u64,
+    /// Whether no other node is known to hold it.
+    pub unheld: bool,
     read: Option<ReadId>,
 }
 
@@ -88,7 +90,7 @@ impl Planned {
         let length = entry.payload_length();
         let inline = entry.is_complete() && length > 0 && length <= inline_max.min(INLINE_LIMIT);
         let read = inline.then(|| reads.ask(entry.id(), length));
-        Self { stored: entry.stored().clone(), available: entry.available(), read }
+        Self { stored: entry.stored().clone(), available: entry.available(), unheld: entry.is_unheld(), read }
     }
 
     /// How many bytes it keeps in memory until it is sent.

@@ -15,6 +15,7 @@ use super::{
     error::SyncError,
     frame::{Channel, encode_frame},
     inline::{Collector, Planned, Reads},
+    receipts::Sent,
     reconcile::Arrival,
 };
 use crate::{
@@ -64,7 +65,6 @@ pub struct Live {
     current_out: CurrentEntry,
     current_in: CurrentEntry,
     incoming: Option<(UnverifiedEntry, Collector)>,
-    entries_sent: u64,
 }
 
 impl Live {
@@ -79,7 +79,6 @@ impl Live {
             current_out: CurrentEntry::default(),
             current_in: CurrentEntry::default(),
             incoming: None,
-            entries_sent: 0,
         }
     }
 
@@ -117,12 +116,6 @@ impl Live {
         }
     }
 
-    /// How many entries were sent.
-    #[must_use]
-    pub fn entries_sent(&self) -> u64 {
-        self.entries_sent
-    }
-
     /// Whether nothing waits to be sent; what is in the store and not looked at is not known.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -130,13 +123,14 @@ impl Live {
     }
 
     /// Appends the frames of the next entry to `out`. `false` if there is none, or its payload is still to be read.
-    pub fn poll(&mut self, eager: &[Eager], store: &mut Store, reads: &mut Reads, out: &mut Vec<u8>) -> bool {
+    pub fn poll(&mut self, eager: &[Eager], store: &mut Store, reads: &mut Reads, sent: &mut Sent, out: &mut Vec<u8>) -> bool {
         self.plan(eager, store, reads);
         while let Some(planned) = self.planned.pop_front_if(|planned| planned.is_ready(reads)) {
             let stored = &planned.stored;
             let held = store.get(stored.namespace_id(), stored.subspace_id(), &stored.path());
             // What replaced it will be told next; without eagerness nothing is wanted any more.
             if held.is_some_and(|held| held.id() == stored.id()) && area_of(stored, eager).is_some() {
+                sent.push(&planned);
                 self.send(planned, reads, out);
                 return true;
             }
@@ -154,7 +148,6 @@ impl Live {
         if let Some(payload) = payload {
             encode_frame(out, Channel::Data, &data::encode_live_payload(&payload));
         }
-        self.entries_sent = self.entries_sent.saturating_add(1);
     }
 
     /// Looks for what is new, a bounded number of steps.
@@ -189,7 +182,7 @@ impl Live {
     /// # Errors
     /// [`SyncError`], the rule that the peer broke.
     pub fn handle_entry(&mut self, message: &[u8], cache: &mut CapCache) -> Result<Option<Arrival>, SyncError> {
-        let interrupted = self.incoming.take().map(|(entry, _)| Arrival { entry, payload: None, root: None });
+        let interrupted = self.incoming.take().map(|(entry, _)| Arrival { entry, payload: None, root: None, whole: false });
         let Received { entry, offset, .. } = data::decode_live_entry(message, &mut self.current_in, cache)?;
         let collector = Collector::new(&entry.entry, offset, self.inline_accepted);
         if offset < entry.entry.payload_length() && entry.entry.payload_length() > self.inline_accepted {
@@ -215,7 +208,9 @@ impl Live {
     /// [`SyncError::PayloadDigest`].
     pub fn poll_arrival(&mut self) -> Result<Option<Arrival>, SyncError> {
         let Some((entry, collector)) = self.incoming.take_if(|(_, collector)| collector.is_at_end()) else { return Ok(None) };
-        Ok(Some(Arrival { entry, payload: collector.finish()?, root: None }))
+        let payload = collector.finish()?;
+        let whole = payload.is_some() || entry.entry.payload_length() == 0;
+        Ok(Some(Arrival { entry, payload, root: None, whole }))
     }
 
     /// Whether the peer is in the middle of a payload.

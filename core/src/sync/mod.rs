@@ -11,6 +11,7 @@
 //! | [`live`] | forwarding of what is new |
 //! | [`payloads`], [`inline`] | which payloads are wanted; small ones that travel with their entry |
 //! | [`queue`] | what leaves when, and how much may be under way |
+//! | [`receipts`] | what of the entries that were sent is stored at the other end |
 //! | [`data`] | the messages of the Reconciliation and Data channels |
 //! | [`control`] | the messages of the Control channel |
 //! | [`error`] | [`SyncError`]: one variant per rule whose breach ends the session |
@@ -28,6 +29,7 @@ pub mod live;
 pub mod overlap;
 pub mod payloads;
 pub mod queue;
+pub mod receipts;
 pub mod reconcile;
 pub mod session;
 

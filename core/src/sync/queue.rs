@@ -12,7 +12,13 @@
 
 use std::collections::VecDeque;
 
-use super::{control::ControlMessage, error::SyncError, overlap::OverlapId};
+use super::{
+    control::ControlMessage,
+    error::SyncError,
+    overlap::OverlapId,
+    receipts::{Receipts, Run},
+};
+use crate::willow::EntryId;
 
 /// How many bytes of the Reconciliation and Data channels, with their frames' headers, may be sent and not yet consumed.
 pub const WINDOW: u64 = 128 * 1024;
@@ -20,6 +26,9 @@ pub const WINDOW: u64 = 128 * 1024;
 pub const ACKNOWLEDGE: u64 = 32 * 1024;
 /// The most that one step of a queue adds: an entry with its token and an inline payload.
 pub const STEP: u64 = 40 * 1024;
+
+/// How many fetched payloads may wait to be told; what is beyond that is shown to be here another time.
+const FETCHED: usize = 1024;
 
 /// How many pings may wait for their answer to be sent.
 const PONGS: usize = 8;
@@ -96,6 +105,8 @@ pub struct ControlQueue {
     pongs: VecDeque<u64>,
     consumed: u64,
     ping: Option<u64>,
+    receipts: Receipts,
+    fetched: VecDeque<EntryId>,
     eagerness: VecDeque<(OverlapId, bool)>,
 }
 
@@ -103,6 +114,18 @@ impl ControlQueue {
     /// So many more bytes are consumed.
     pub fn consumed(&mut self, bytes: u64) {
         self.consumed = self.consumed.saturating_add(bytes);
+    }
+
+    /// The next entry of the peer is stored, or not.
+    pub fn receipt(&mut self, stored: bool) {
+        self.receipts.push(stored);
+    }
+
+    /// A payload that was fetched is stored.
+    pub fn fetched(&mut self, entry: EntryId) {
+        if self.fetched.len() < FETCHED {
+            self.fetched.push_back(entry);
+        }
     }
 
     /// Queues a Ping, in the place of one that has not left.
@@ -136,6 +159,12 @@ impl ControlQueue {
         }
         if let Some(nonce) = self.ping.take() {
             return Some(Control::Plain(ControlMessage::Ping { nonce }));
+        }
+        if let Some(Run { stored, count }) = self.receipts.pop() {
+            return Some(Control::Plain(if stored { ControlMessage::Stored { count } } else { ControlMessage::NotStored { count } }));
+        }
+        if let Some(entry) = self.fetched.pop_front() {
+            return Some(Control::Plain(ControlMessage::PayloadStored { entry }));
         }
         self.eagerness.pop_front().map(|(overlap, eager)| Control::Eagerness { overlap, eager })
     }

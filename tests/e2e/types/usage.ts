@@ -49,7 +49,9 @@ export async function several(node: WillowNode, peers: PeerAddress[], more: Inte
 export async function life(node: WillowNode, policy: ReconnectPolicy): Promise<string> {
   node.notify({ visible: false, frozen: true });
   const intent = node.sync(node.address(), { mode: "live", reconnect: { ...policy, attempts: Infinity } });
-  for await (const { relay } of node.watchStatus()) if (relay.state === "denied") return relay.reason ?? intent.peer;
+  for await (const { relay, storage } of node.watchStatus()) {
+    if (relay.state === "denied" && storage.unheld.toFixed() !== "0") return relay.reason ?? intent.peer;
+  }
   const waits: (number | null)[] = (await node.peers()).map(({ retry }) => retry);
   return waits.join();
 }

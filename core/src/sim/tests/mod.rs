@@ -56,15 +56,17 @@ fn thousands_of_stories_end_well() {
 #[test]
 fn every_broken_rule_is_noticed() {
     let table: Vec<(&str, &str)> = include_str!("../noticed.txt").lines().filter_map(|line| line.split_once(" | ")).collect();
-    assert_eq!(table.len(), Rule::ALL.len());
-    let notices = |rule: Rule, seed: u64| run_caught(&Script::from_seed(seed), &broken(rule)).finding.is_some();
-    for (&rule, (name, seed)) in Rule::ALL.iter().zip(table) {
-        assert_eq!(format!("{rule:?}"), name, "in the order of the rules");
+    assert_eq!(table.len(), Rule::ALL.len() + Mistake::ALL.len());
+    let notices = |options: &Options, seed: u64| run_caught(&Script::from_seed(seed), options).finding.is_some();
+    let rules = Rule::ALL.iter().map(|&rule| (format!("{rule:?}"), broken(rule), rule.text()));
+    let mistake = |&mistake: &Mistake| (format!("{mistake:?}"), Options { mistake: Some(mistake), ..Options::default() }, "");
+    for ((rule, options, text), (name, seed)) in rules.chain(Mistake::ALL.iter().map(mistake)).zip(table) {
+        assert_eq!(rule, name, "in the order of the rules and mistakes");
         match seed.parse() {
             Ok(seed) => {
-                assert!(notices(rule, seed) || (0..2_000).any(|seed| notices(rule, seed)), "nobody misses {rule:?}: {}", rule.text())
+                assert!(notices(&options, seed) || (0..2_000).any(|seed| notices(&options, seed)), "nobody misses {rule}: {text}")
             }
-            Err(_) => assert!(seed.starts_with("unnoticed: "), "{rule:?}"),
+            Err(_) => assert!(seed.starts_with("unnoticed: "), "{rule}"),
         }
     }
 }

@@ -13,6 +13,7 @@ mod quota;
 mod ranges;
 mod resume;
 mod staged;
+mod unheld;
 
 use std::task::{Context, Poll, Waker};
 

@@ -38,6 +38,9 @@ fn message() -> impl Strategy<Value = ControlMessage> {
         number().prop_map(|bytes| ControlMessage::Consumed { bytes }),
         number().prop_map(|nonce| ControlMessage::Ping { nonce }),
         number().prop_map(|nonce| ControlMessage::Pong { nonce }),
+        number().prop_map(|count| ControlMessage::Stored { count }),
+        number().prop_map(|count| ControlMessage::NotStored { count }),
+        any::<[u8; 32]>().prop_map(|id| ControlMessage::PayloadStored { entry: EntryId(id) }),
     ]
 }
 
@@ -58,6 +61,10 @@ fn headers_are_as_the_protocol_writes_them() {
     let settled = ControlMessage::OverlapSettled { hashes: 1, announcements: 251, capabilities: 252, bound: 0 };
     assert_eq!(settled.encode(), [0b1110_0000, 1, 251, 0xfc, 252, 0]);
     assert_eq!(ControlMessage::Pong { nonce: 7 }.encode(), [0b1110_0100, 7]);
+    assert_eq!(ControlMessage::Stored { count: 300 }.encode(), [0b1110_0101, 0xfd, 1, 44]);
+    assert_eq!(ControlMessage::NotStored { count: 1 }.encode(), [0b1110_0110, 1]);
+    let payload = ControlMessage::PayloadStored { entry: EntryId([9; 32]) }.encode();
+    assert_eq!((payload[0], &payload[1..]), (0b1110_0111, &[9; 32][..]));
 }
 
 #[test]

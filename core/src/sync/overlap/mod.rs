@@ -225,7 +225,7 @@ impl Overlap {
         self.state.check_backlog()
     }
 
-    /// Takes a message of [`Channel::Control`]. `false` if it is none of this machine: SetEagerness, Consumed, Ping, Pong.
+    /// Takes a message of [`Channel::Control`]. `false` if it is none of this machine.
     ///
     /// # Errors
     /// [`SyncError`], the rule that the peer broke.
@@ -242,7 +242,10 @@ impl Overlap {
             ControlMessage::SetEagerness { .. }
             | ControlMessage::Consumed { .. }
             | ControlMessage::Ping { .. }
-            | ControlMessage::Pong { .. } => return Ok(false),
+            | ControlMessage::Pong { .. }
+            | ControlMessage::Stored { .. }
+            | ControlMessage::NotStored { .. }
+            | ControlMessage::PayloadStored { .. } => return Ok(false),
         }
         self.state.conclude();
         self.state.check_backlog().map(|()| true)

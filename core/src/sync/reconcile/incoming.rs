@@ -15,7 +15,7 @@ use crate::{
         error::SyncError,
         inline::Collector,
     },
-    willow::{CapCache, Coordinatelike, Fingerprint, Keylike, Range3d, UnverifiedEntry},
+    willow::{CapCache, Coordinatelike, Entrylike, Fingerprint, Keylike, Range3d, UnverifiedEntry},
 };
 
 /// So many bytes of what announcements brought are remembered until they are answered. What is beyond that is sent back.
@@ -37,7 +37,16 @@ pub(super) struct Receiving {
     brought: Known,
     /// How much of what it brings is remembered, bytes.
     room: usize,
-    entry: Option<(UnverifiedEntry, Collector)>,
+    entry: Option<Arriving>,
+}
+
+/// An entry whose payload may follow.
+#[derive(Debug)]
+struct Arriving {
+    entry: UnverifiedEntry,
+    payload: Collector,
+    /// The peer has all of its payload.
+    whole: bool,
 }
 
 impl Reconciler {
@@ -61,7 +70,7 @@ impl Reconciler {
             self.answered(number);
         }
         match self.roots.contains_key(&asking.root) {
-            true => self.asked(Asking { range, asked: Asked::Fingerprint, ..asking }, fingerprint, store)?,
+            true => self.asked(Asking { range, asked: Asked::Fingerprint, ..asking }, fingerprint, head.whole, store)?,
             false => self.peer.skip(),
         }
         self.conclude(asking.root);
@@ -93,8 +102,15 @@ impl Reconciler {
         }
         let root = self.add_root(scope, false, Some(index), Some((head.receiver, head.sender)));
         self.events.push_back(ReconcileEvent::StartedByPeer(scope.overlap, root));
-        let asking = Asking { root, scope: Arc::clone(scope), range: Arc::new(range), asked: Asked::Fingerprint, ended: false };
-        self.asked(asking, fingerprint, store)
+        let asking = Asking {
+            root,
+            scope: Arc::clone(scope),
+            range: Arc::new(range),
+            asked: Asked::Fingerprint,
+            at: store.progress(),
+            ended: false,
+        };
+        self.asked(asking, fingerprint, head.whole, store)
     }
 
     /// Checks what every answer must keep to.
@@ -139,12 +155,13 @@ impl Reconciler {
         self.peer.received(asking, self.own_limit)
     }
 
-    /// Answers a fingerprint.
-    fn asked(&mut self, asking: Asking, fingerprint: Fingerprint, store: &Store) -> Result<(), SyncError> {
+    /// Answers a fingerprint; `whole`: the peer has the payloads of all that it is of.
+    fn asked(&mut self, asking: Asking, fingerprint: Fingerprint, whole: bool, store: &Store) -> Result<(), SyncError> {
         let (root, scope, range) = (asking.root, Arc::clone(&asking.scope), Arc::clone(&asking.range));
         let number = self.owe(asking)?;
         let own = store.summary(&scope.namespace, &*range, &mut self.sums);
         if own.fingerprint() == fingerprint {
+            self.same(&scope, &range, store.progress(), whole, store);
             self.queue.push_back(Answer::equal(root, number, range));
         } else if fingerprint == Fingerprint::EMPTY {
             self.queue.push_back(Answer::entries(root, number, range, Known::nothing(), false));
@@ -174,6 +191,7 @@ impl Reconciler {
         message: RangeMessage<'_>,
         flags: AnnounceFlags,
         named: Option<&Arc<Scope>>,
+        store: &Store,
         cache: &mut CapCache,
     ) -> Result<(), SyncError> {
         if self.receiving.is_some() {
@@ -192,6 +210,9 @@ impl Reconciler {
         }
         let range = Arc::new(range);
         self.check_answer(answers, &head, &asking, named, &range)?;
+        if asking.asked == Asked::Fingerprint && flags.is_empty && !flags.want_response && range == asking.range {
+            self.same(&asking.scope, &range, asking.at, head.whole, store);
+        }
         let (root, scope) = (asking.root, Arc::clone(&asking.scope));
         let asks = match (flags.want_response, self.roots.contains_key(&root)) {
             (true, true) => Some(self.owe(Asking { range: Arc::clone(&range), asked: Asked::Announcement, ..asking })?),
@@ -243,8 +264,9 @@ impl Reconciler {
             }
         }
         receiving.previous = Some(cursor);
-        let collector = Collector::new(entry, received.offset, self.inline_accepted);
-        receiving.entry = Some((received.entry, collector));
+        let payload = Collector::new(entry, received.offset, self.inline_accepted);
+        let whole = received.available == entry.payload_length();
+        receiving.entry = Some(Arriving { entry: received.entry, payload, whole });
         Ok(())
     }
 
@@ -255,7 +277,7 @@ impl Reconciler {
     pub fn handle_payload(&mut self, message: &[u8]) -> Result<(), SyncError> {
         let bytes = data::decode_payload(message)?;
         let entry = self.receiving.as_mut().and_then(|receiving| receiving.entry.as_mut());
-        entry.ok_or(SyncError::PayloadWithoutEntry)?.1.push(bytes)
+        entry.ok_or(SyncError::PayloadWithoutEntry)?.payload.push(bytes)
     }
 
     /// Handles a TerminatePayload.
@@ -265,12 +287,12 @@ impl Reconciler {
     pub fn handle_terminate(&mut self, message: &[u8]) -> Result<(), SyncError> {
         let is_final = data::decode_terminate(message)?;
         let receiving = self.receiving.as_mut().ok_or(SyncError::PayloadWithoutEntry)?;
-        let (entry, collector) = receiving.entry.take().ok_or(SyncError::PayloadWithoutEntry)?;
-        let payload = collector.finish()?;
+        let Arriving { entry, payload, whole } = receiving.entry.take().ok_or(SyncError::PayloadWithoutEntry)?;
+        let payload = payload.finish()?;
         if let Some(root) = self.roots.get_mut(&receiving.root) {
             root.unconfirmed = root.unconfirmed.saturating_add(1);
-            self.arrivals.push_back(Arrival { entry, payload, root: Some(receiving.root) });
         }
+        self.arrivals.push_back(Arrival { entry, payload, root: Some(receiving.root), whole });
         if is_final && let Some(receiving) = self.receiving.take() {
             self.finish_announcement(receiving);
         }

@@ -41,7 +41,7 @@ use super::{
 };
 use crate::{
     Role,
-    store::{BlockSums, Store},
+    store::{BlockSums, Evidence, ProgressId, Store},
     willow::{Area, CapCache, Entry, FingerprintKey, Grouping, NamespaceId, Namespaced, Range3d, UnverifiedEntry},
 };
 use outgoing::{Answer, Sending};
@@ -106,15 +106,19 @@ pub struct Arrival {
     pub payload: Option<Vec<u8>>,
     /// The root, to be told when the store has the entry ([`Reconciler::confirmed`]). `None` for a forwarded entry.
     pub root: Option<RootId>,
+    /// Whether the peer has said that it has all of its payload.
+    pub whole: bool,
 }
 
 /// What happened to a root.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum ReconcileEvent {
     /// The peer started one.
     StartedByPeer(OverlapId, RootId),
     /// It is reconciled, and what came in is stored.
     Reconciled(OverlapId, RootId),
+    /// Both sides have the same entries in a range in which something is not known to be held elsewhere.
+    Same(Box<Evidence>),
 }
 
 #[derive(Debug)]
@@ -161,7 +165,6 @@ pub struct Reconciler {
 
     arrivals: VecDeque<Arrival>,
     events: VecDeque<ReconcileEvent>,
-    entries_sent: u64,
 }
 
 impl Reconciler {
@@ -197,7 +200,6 @@ impl Reconciler {
             current_in: CurrentEntry::default(),
             arrivals: VecDeque::new(),
             events: VecDeque::new(),
-            entries_sent: 0,
         }
     }
 
@@ -289,6 +291,14 @@ impl Reconciler {
         self.own.remembered()
     }
 
+    /// Both sides had the same entries in this range after that change of the store here.
+    fn same(&mut self, scope: &Scope, range: &Arc<Range3d>, at: ProgressId, whole: bool, store: &Store) {
+        if store.has_unheld(&scope.namespace, &**range) {
+            let (namespace, range) = (scope.namespace.clone(), Arc::clone(range));
+            self.events.push_back(ReconcileEvent::Same(Box::new(Evidence::Range { namespace, range, at, whole })));
+        }
+    }
+
     /// The next arrived entry.
     pub fn poll_arrival(&mut self) -> Option<Arrival> {
         self.arrivals.pop_front()
@@ -317,12 +327,6 @@ impl Reconciler {
         self.receiving.is_some()
     }
 
-    /// How many entries were sent.
-    #[must_use]
-    pub fn entries_sent(&self) -> u64 {
-        self.entries_sent
-    }
-
     /// Handles a ReconciliationSendFingerprint. `scope_of` gives what the named overlap is about, `None` if that has ended here.
     ///
     /// # Errors
@@ -347,11 +351,12 @@ impl Reconciler {
         &mut self,
         message: &[u8],
         named: impl FnOnce(u64, u64) -> Result<Option<Arc<Scope>>, SyncError>,
+        store: &Store,
         cache: &mut CapCache,
     ) -> Result<(), SyncError> {
         let (message, flags) = super::data::RangeMessage::announcement(message)?;
         let scope = named(message.head.receiver, message.head.sender)?;
-        self.announcement(message, flags, scope.as_ref(), cache)
+        self.announcement(message, flags, scope.as_ref(), store, cache)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
         frame::{Channel, encode_frame},
         inline::{Planned, Reads},
         overlap::Overlap,
+        receipts::Sent,
     },
     willow::Range3d,
 };
@@ -96,9 +97,9 @@ struct Leaving {
 impl Reconciler {
     /// Appends the frames of the next message, with what belongs to it, to `out`; at most about
     /// [`STEP`](crate::sync::queue::STEP) bytes. `false` if there is nothing to send, or it waits for a payload to be read.
-    pub fn poll(&mut self, store: &Store, overlap: &mut Overlap, reads: &mut Reads, out: &mut Vec<u8>) -> bool {
+    pub fn poll(&mut self, store: &Store, overlap: &mut Overlap, reads: &mut Reads, sent: &mut Sent, out: &mut Vec<u8>) -> bool {
         if let Some(sending) = self.sending.take() {
-            return self.send_entry(sending, store, reads, out);
+            return self.send_entry(sending, store, reads, sent, out);
         }
         while let Some(answer) = self.queue.pop_front() {
             if self.send_answer(answer, store, overlap, reads, out).is_some() {
@@ -110,18 +111,18 @@ impl Reconciler {
     }
 
     fn send_answer(&mut self, answer: Answer, store: &Store, overlap: &mut Overlap, reads: &mut Reads, out: &mut Vec<u8>) -> Option<()> {
-        let leaving = self.leave(&answer, overlap)?;
+        let leaving = self.leave(&answer, store, overlap)?;
         match answer.says {
             Says::Fingerprint => self.send_fingerprint(&leaving, store, out),
             Says::Equal => {
-                self.send_announcement(&leaving, true, false, out);
+                self.send_announcement(&leaving, true, false, store, out);
                 self.answer_left(leaving.root, answer.answers, answer.last);
             }
             Says::Entries { known, want_response } => {
                 let inline_max = if want_response { leaving.scope.speculative_inline_max } else { leaving.scope.inline_max };
                 let mut feed = Feed::new(&leaving.range, known, inline_max);
                 feed.fill(&leaving.scope, store, reads);
-                self.send_announcement(&leaving, feed.is_empty(), want_response, out);
+                self.send_announcement(&leaving, feed.is_empty(), want_response, store, out);
                 let Leaving { root, scope, range, .. } = leaving;
                 match feed.is_empty() {
                     true => self.answer_left(root, answer.answers, answer.last),
@@ -133,7 +134,7 @@ impl Reconciler {
     }
 
     /// Names the handles and the root of a message that leaves. `None` if its overlap has ended.
-    fn leave(&mut self, answer: &Answer, overlap: &mut Overlap) -> Option<Leaving> {
+    fn leave(&mut self, answer: &Answer, store: &Store, overlap: &mut Overlap) -> Option<Leaving> {
         let root = self.roots.get_mut(&answer.root)?;
         let scope = Arc::clone(&root.scope);
         let (sender, receiver) = overlap.handles(scope.overlap)?;
@@ -152,7 +153,8 @@ impl Reconciler {
             None => Arc::new(scope.range.clone()),
         };
         let range = answer.range.as_ref().map_or_else(|| Arc::clone(&base), Arc::clone);
-        let head = RangeHead { root: name, sender, receiver, answers: answer.answers, last: answer.last };
+        let whole = store.is_whole(&scope.namespace, &*range);
+        let head = RangeHead { root: name, sender, receiver, answers: answer.answers, last: answer.last, whole };
         Some(Leaving { root: answer.root, scope, range, base, head })
     }
 
@@ -161,23 +163,23 @@ impl Reconciler {
         let fingerprint = store.summary(&scope.namespace, &**range, &mut self.sums).fingerprint();
         let message = data::encode_fingerprint(&mut self.ranges_out, head, range, base, &fingerprint);
         encode_frame(out, Channel::Reconciliation, &message);
-        self.asks(leaving, Asked::Fingerprint);
+        self.asks(leaving, Asked::Fingerprint, store);
         // A split answers its parent with its last part.
         self.answer_left(leaving.root, head.answers, head.last);
     }
 
-    fn send_announcement(&mut self, leaving: &Leaving, is_empty: bool, want_response: bool, out: &mut Vec<u8>) {
+    fn send_announcement(&mut self, leaving: &Leaving, is_empty: bool, want_response: bool, store: &Store, out: &mut Vec<u8>) {
         let flags = AnnounceFlags { is_empty, want_response, will_sort: true };
         let message = data::encode_announcement(&mut self.ranges_out, &leaving.head, flags, &leaving.range, &leaving.base);
         encode_frame(out, Channel::Data, &message);
         if want_response {
-            self.asks(leaving, Asked::Announcement);
+            self.asks(leaving, Asked::Announcement, store);
         }
     }
 
-    fn asks(&mut self, leaving: &Leaving, asked: Asked) {
+    fn asks(&mut self, leaving: &Leaving, asked: Asked, store: &Store) {
         let (scope, range) = (Arc::clone(&leaving.scope), Arc::clone(&leaving.range));
-        self.own.sent(Asking { root: leaving.root, scope, range, asked, ended: false });
+        self.own.sent(Asking { root: leaving.root, scope, range, asked, at: store.progress(), ended: false });
     }
 
     fn answer_left(&mut self, id: RootId, answers: Option<u64>, last: bool) {
@@ -189,12 +191,13 @@ impl Reconciler {
         self.conclude(id);
     }
 
-    fn send_entry(&mut self, mut sending: Sending, store: &Store, reads: &mut Reads, out: &mut Vec<u8>) -> bool {
+    fn send_entry(&mut self, mut sending: Sending, store: &Store, reads: &mut Reads, sent: &mut Sent, out: &mut Vec<u8>) -> bool {
         sending.feed.fill(&sending.scope, store, reads);
         let Some((planned, is_final)) = sending.feed.next(reads) else {
             self.sending = Some(sending);
             return false;
         };
+        sent.push(&planned);
         self.write_entry(planned, &sending.range, is_final, reads, out);
         match is_final {
             true => self.answer_left(sending.root, sending.answers, sending.last),
@@ -214,6 +217,5 @@ impl Reconciler {
             encode_frame(out, Channel::Data, &data::encode_payload(&payload));
         }
         encode_frame(out, Channel::Data, &data::encode_terminate(is_final));
-        self.entries_sent = self.entries_sent.saturating_add(1);
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{RootId, Scope};
-use crate::{sync::error::SyncError, willow::Range3d};
+use crate::{store::ProgressId, sync::error::SyncError, willow::Range3d};
 
 /// So many ranges are remembered whose overlap has ended. Of most of them the peer says nothing any more, as the overlap has ended there
 /// too; what answers are under way are to the latest.
@@ -25,6 +25,8 @@ pub(super) struct Asking {
     pub(super) scope: Arc<Scope>,
     pub(super) range: Arc<Range3d>,
     pub(super) asked: Asked,
+    /// The last change of the store when it left, if it is an own one.
+    pub(super) at: ProgressId,
     /// Its overlap has ended here; an answer is decoded and ignored.
     pub(super) ended: bool,
 }

@@ -245,6 +245,7 @@ impl Session {
                         }
                     }
                 }
+                ReconcileEvent::Same(evidence) => self.outputs.push_back(Output::Held(*evidence)),
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     IntentId, Mode, Moment, Role, SessionId,
     payload::PayloadRequest,
-    store::Incoming,
+    store::{Evidence, Incoming},
     sync::{error::SyncError, hello::Hello, inline::ReadId, payloads::FetchId},
     willow::{Area, EntryId, NamespaceId, Path, SubspaceId, Timestamp},
 };
@@ -136,6 +136,9 @@ pub enum Output {
         /// What to ask for.
         request: PayloadRequest,
     },
+    /// The peer holds entries that were not known to be held anywhere else: to be told to the store by
+    /// [`learn`](crate::store::Store::learn).
+    Held(Evidence),
     /// Something to tell whoever has the intent.
     Event {
         /// The intent.

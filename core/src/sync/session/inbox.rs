@@ -10,7 +10,7 @@ use crate::{
         error::SyncError,
         reconcile::{Arrival, RootId},
     },
-    willow::{Coordinatelike, Entry, Entrylike, Keylike, verify_batch},
+    willow::{Entry, Entrylike, Keylike, verify_batch},
 };
 
 /// How many signatures are verified at once.
@@ -25,17 +25,13 @@ const BAD_SIGNATURES: u32 = 3;
 /// What to remember of an entry until the store has it.
 #[derive(Debug)]
 pub(super) struct Tag {
-    pub(super) of: Of,
-    /// Whether it came without its payload.
-    pub(super) lacks_payload: bool,
+    /// The root that brought it; `None`: it was forwarded.
+    pub(super) root: Option<RootId>,
+    /// The entry, if it came without its payload.
+    pub(super) lacking: Option<Box<Entry>>,
+    /// It is not stored, whatever the store says.
+    pub(super) refused: bool,
     weight: usize,
-}
-
-/// How an entry came in.
-#[derive(Debug)]
-pub(super) enum Of {
-    Root(RootId),
-    Forwarded(Box<Entry>),
 }
 
 /// How many bytes an entry with its payload takes in memory.
@@ -47,11 +43,13 @@ fn weight(entry: &Entry, payload: Option<&Vec<u8>>) -> usize {
 #[derive(Debug)]
 pub(super) struct Inbox {
     session: SessionId,
-    arrived: Vec<Arrival>,
+    /// What has arrived, and whether it is taken.
+    arrived: Vec<(Arrival, bool)>,
     verified: VecDeque<(BatchId, Vec<Incoming>)>,
     waiting: BTreeMap<BatchId, Vec<Tag>>,
-    /// Roots of entries that were refused here.
-    refused: Vec<RootId>,
+    /// Whether each entry of a batch is stored, for batches that are not receipted because an earlier one is not stored.
+    receipts: BTreeMap<BatchId, Vec<bool>>,
+    receipted: u64,
     last: u64,
     bad_signatures: u32,
     /// What the entries that are not confirmed take, bytes.
@@ -65,21 +63,18 @@ impl Inbox {
             arrived: Vec::new(),
             verified: VecDeque::new(),
             waiting: BTreeMap::new(),
-            refused: Vec::new(),
+            receipts: BTreeMap::new(),
+            receipted: 0,
             last: 0,
             bad_signatures: 0,
             backlog: 0,
         }
     }
 
-    /// Takes an entry. One whose timestamp is beyond `latest` is refused, and the session goes on.
-    pub(super) fn push(&mut self, arrival: Arrival, latest: u64) {
-        if u64::from(arrival.entry.entry.timestamp()) > latest {
-            self.refused.extend(arrival.root);
-        } else {
-            self.backlog = self.backlog.saturating_add(weight(&arrival.entry.entry, arrival.payload.as_ref()));
-            self.arrived.push(arrival);
-        }
+    /// An entry arrives, and is taken or refused. The session goes on in any case, and the peer is told.
+    pub(super) fn push(&mut self, arrival: Arrival, taken: bool) {
+        self.backlog = self.backlog.saturating_add(weight(&arrival.entry.entry, arrival.payload.as_ref()));
+        self.arrived.push((arrival, taken));
     }
 
     /// Whether a whole batch has arrived.
@@ -93,7 +88,7 @@ impl Inbox {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.arrived.is_empty() && self.verified.is_empty() && self.waiting.is_empty() && self.refused.is_empty()
+        self.arrived.is_empty() && self.verified.is_empty() && self.waiting.is_empty()
     }
 
     /// Verifies what has arrived.
@@ -102,37 +97,34 @@ impl Inbox {
             return Ok(());
         }
         let mut unverified = Vec::with_capacity(self.arrived.len());
-        let mut rest = Vec::with_capacity(self.arrived.len());
-        for Arrival { entry, payload, root } in self.arrived.drain(..) {
+        let mut tags = Vec::with_capacity(self.arrived.len());
+        let mut payloads = Vec::with_capacity(self.arrived.len());
+        for (Arrival { entry, payload, root, .. }, taken) in self.arrived.drain(..) {
             let weight = weight(&entry.entry, payload.as_ref());
-            unverified.push(entry);
-            rest.push((payload, root, weight));
+            let lacks = taken && payload.is_none() && entry.entry.payload_length() > 0;
+            tags.push(Tag { root, lacking: lacks.then(|| Box::new(entry.entry.clone())), refused: !taken, weight });
+            if taken {
+                unverified.push(entry);
+                payloads.push(payload);
+            }
         }
-        let mut entries = Vec::with_capacity(rest.len());
-        let mut tags = Vec::with_capacity(rest.len());
-        for (verified, (payload, root, weight)) in verify_batch(unverified).into_iter().zip(rest) {
+        let mut entries = Vec::with_capacity(payloads.len());
+        let taken = tags.iter_mut().filter(|tag| !tag.refused);
+        for ((verified, payload), tag) in verify_batch(unverified).into_iter().zip(payloads).zip(taken) {
             match verified {
-                Ok(entry) => {
-                    let lacks_payload = payload.is_none() && entry.entry.payload_length() > 0;
-                    let of = root.map_or_else(|| Of::Forwarded(Box::new(entry.entry.clone())), Of::Root);
-                    tags.push(Tag { of, lacks_payload, weight });
-                    entries.push(Incoming { entry, payload, origin: Origin::Peer(self.session) });
-                }
+                Ok(entry) => entries.push(Incoming { entry, payload, origin: Origin::Peer(self.session) }),
                 Err(_) => {
-                    self.backlog = self.backlog.saturating_sub(weight);
+                    tag.refused = true;
                     self.bad_signatures += 1;
-                    self.refused.extend(root);
                 }
             }
         }
         if self.bad_signatures > BAD_SIGNATURES {
             return Err(SyncError::InvalidToken);
         }
-        if !entries.is_empty() {
-            self.last += 1;
-            self.waiting.insert(BatchId(self.last), tags);
-            self.verified.push_back((BatchId(self.last), entries));
-        }
+        self.last += 1;
+        self.waiting.insert(BatchId(self.last), tags);
+        self.verified.push_back((BatchId(self.last), entries));
         Ok(())
     }
 
@@ -141,15 +133,23 @@ impl Inbox {
         self.verified.pop_front()
     }
 
-    /// Roots of entries that were refused since the last time.
-    pub(super) fn take_refused(&mut self) -> Vec<RootId> {
-        std::mem::take(&mut self.refused)
-    }
-
     /// The store has dealt with a batch: what there is to know of its entries, in their order.
     pub(super) fn confirmed(&mut self, batch: BatchId) -> Vec<Tag> {
         let tags = self.waiting.remove(&batch).unwrap_or_default();
         self.backlog = self.backlog.saturating_sub(tags.iter().map(|tag| tag.weight).sum());
         tags
+    }
+
+    /// The entries of a batch are stored, or not, as they came.
+    pub(super) fn receipt(&mut self, batch: BatchId, stored: Vec<bool>) {
+        self.receipts.insert(batch, stored);
+    }
+
+    /// The next receipts that are due: of all batches in the order in which they came.
+    pub(super) fn poll_receipts(&mut self) -> Option<Vec<bool>> {
+        let next = self.receipted.saturating_add(1);
+        let due = self.receipts.remove(&BatchId(next))?;
+        self.receipted = next;
+        Some(due)
     }
 }

@@ -11,7 +11,7 @@ mod intents;
 mod receive;
 mod transmit;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 pub use config::{BatchId, Clock, Completion, IntentMode, Output, Policy, Reason, SessionConfig, SessionEvent, Stats, Tuning};
 
@@ -22,17 +22,20 @@ use super::{
     overlap::{Overlap, OverlapConfig, OverlapId, OwnInterest},
     payloads::{FetchId, FetchUpdate, Payloads},
     queue::{ControlQueue, ReceiveWindow, SendWindow},
+    receipts::Sent,
     reconcile::{Reconciler, ReconcilerConfig},
 };
 use crate::{
     IntentId, Moment, Role,
     payload::{PayloadRequest, PayloadStatus},
     store::{Outcome, Store, StoredEntry},
-    willow::{CapCache, Coordinatelike, Entry, FingerprintKey, Grouping, Keylike, NamespaceId, Namespaced, Path, SubspaceId},
+    willow::{
+        CapCache, Coordinatelike, Entry, EntryId, Entrylike, FingerprintKey, Grouping, Keylike, NamespaceId, Namespaced, Path, SubspaceId,
+    },
 };
 use commons::Commons;
 use ending::Ending;
-use inbox::{Inbox, Of};
+use inbox::Inbox;
 use intents::Intents;
 use transmit::Outgoing;
 
@@ -89,6 +92,9 @@ pub struct Session {
     intents: Intents,
 
     control: ControlQueue,
+    sent: Sent,
+    /// Entries whose payloads the peer has asked for, and has not said to have stored.
+    asked: BTreeMap<EntryId, StoredEntry>,
     send_window: SendWindow,
     receive_window: ReceiveWindow,
     outgoing: Outgoing,
@@ -111,6 +117,15 @@ struct Progress {
 
 /// Progress is told no more often than this, in milliseconds.
 const PROGRESS_INTERVAL: u64 = 100;
+
+/// So many entries are remembered whose payloads the peer has asked for.
+const ASKED: usize = 1024;
+
+/// Whether the whole payload of the entry is here; what is not here any more was replaced or forgotten after it was.
+fn is_whole(entry: &Entry, store: &Store) -> bool {
+    let held = store.get(entry.namespace_id(), entry.subspace_id(), entry.path());
+    held.is_none_or(|held| held.is_complete() || held.payload_digest() != *entry.payload_digest())
+}
 
 /// `2^power` bytes, saturating.
 fn power_of_two(power: u8) -> u64 {
@@ -156,6 +171,8 @@ impl Session {
             commons: Commons::default(),
             intents: Intents::default(),
             control: ControlQueue::default(),
+            sent: Sent::default(),
+            asked: BTreeMap::new(),
             send_window: SendWindow::default(),
             receive_window: ReceiveWindow::default(),
             outgoing: Outgoing::default(),
@@ -211,21 +228,24 @@ impl Session {
     /// The store has dealt with a batch: what became of each entry, in order.
     pub fn handle_ingested(&mut self, batch: BatchId, outcomes: &[Outcome], store: &Store) {
         let mut outcomes = outcomes.iter();
+        let mut stored = Vec::with_capacity(outcomes.len());
         for tag in self.inbox.confirmed(batch) {
-            let stored = matches!(outcomes.next(), Some(Outcome::Inserted { .. } | Outcome::AlreadyHere));
-            match tag.of {
-                Of::Root(root) => {
-                    if stored
-                        && tag.lacks_payload
-                        && let Some(overlap) = self.reconciler.overlap_of(root)
-                    {
-                        self.commons.lacks_payload(overlap);
-                    }
-                    self.reconciler.confirmed(root, 1);
+            let outcome = if tag.refused { None } else { outcomes.next() };
+            let here = matches!(outcome, Some(Outcome::Inserted { .. } | Outcome::AlreadyHere));
+            let lacking = tag.lacking.as_deref().filter(|_| here);
+            stored.push((here || outcome == Some(&Outcome::Obsolete)) && lacking.is_none_or(|entry| is_whole(entry, store)));
+            if let Some(root) = tag.root {
+                if let Some(overlap) = self.reconciler.overlap_of(root).filter(|_| lacking.is_some()) {
+                    self.commons.lacks_payload(overlap);
                 }
-                Of::Forwarded(entry) if stored && tag.lacks_payload => self.offered(&entry, store),
-                Of::Forwarded(_) => {}
+                self.reconciler.confirmed(root, 1);
+            } else if let Some(entry) = lacking {
+                self.offered(entry, store);
             }
+        }
+        self.inbox.receipt(batch, stored);
+        while let Some(stored) = self.inbox.poll_receipts() {
+            stored.into_iter().for_each(|stored| self.control.receipt(stored));
         }
         self.acknowledge();
     }
@@ -250,7 +270,10 @@ impl Session {
         let Some(want) = self.payloads.update(fetch, update) else { return };
         let (received, total) = match update {
             FetchUpdate::Progress { received, total } => (received, total),
-            FetchUpdate::Done => (want.entry.payload_length(), want.entry.payload_length()),
+            FetchUpdate::Done => {
+                self.control.fetched(want.entry.id());
+                (want.entry.payload_length(), want.entry.payload_length())
+            }
             FetchUpdate::Failed => return,
         };
         let event = SessionEvent::Payload {
@@ -271,11 +294,12 @@ impl Session {
     }
 
     /// Whether the peer may read the entry that it asks for the payload of; the entry then. The handles and the place are checked before
-    /// anything is looked up, so that the answer about what the peer may not read does not depend on what is here.
+    /// anything is looked up, so that the answer about what the peer may not read does not depend on what is here. Of an entry that no
+    /// other node is known to hold it is remembered that the peer wants its payload.
     ///
     /// # Errors
     /// The status to answer with: [`PayloadStatus::NotAuthorised`] by handles and place alone, else [`PayloadStatus::NotFound`].
-    pub fn authorise_request(&self, request: &PayloadRequest, store: &Store) -> Result<StoredEntry, PayloadStatus> {
+    pub fn authorise_request(&mut self, request: &PayloadRequest, store: &Store) -> Result<StoredEntry, PayloadStatus> {
         let overlap = self.overlap.lookup(request.receiver, request.sender).ok_or(PayloadStatus::NotAuthorised)?;
         let shared = self.overlap.shared(overlap).ok_or(PayloadStatus::NotAuthorised)?;
         let in_place = shared.namespace == request.namespace
@@ -289,6 +313,12 @@ impl Session {
         let place = (request.subspace.clone(), request.path.clone(), held.timestamp());
         if !shared.area.includes(&place) || held.payload_digest() != request.digest || held.payload_length() != request.length {
             return Err(PayloadStatus::NotFound);
+        }
+        if held.is_unheld() {
+            self.asked.insert(held.id(), held.stored().clone());
+            if self.asked.len() > ASKED {
+                self.asked.pop_first();
+            }
         }
         Ok(held.stored().clone())
     }
@@ -357,8 +387,7 @@ impl Session {
     /// What the session has done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let entries_sent = self.reconciler.entries_sent().saturating_add(self.live.entries_sent());
-        Stats { entries_sent, ..self.stats }
+        Stats { entries_sent: self.sent.total(), ..self.stats }
     }
 
     /// Gives the session's subscriptions back. To be called once it is over, however it ended.
@@ -369,9 +398,6 @@ impl Session {
     /// Draws the conclusions from what the parts found out.
     fn settle(&mut self, store: &mut Store) {
         self.follow_overlaps(store);
-        for root in self.inbox.take_refused() {
-            self.reconciler.confirmed(root, 1);
-        }
         self.follow_roots(store);
         self.start_roots(store);
         self.update_eagerness();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Output, Session};
 use crate::{
     Moment,
-    store::Store,
+    store::{Evidence, Store},
     sync::{
         control::ControlMessage,
         data::DataKind,
@@ -14,7 +14,7 @@ use crate::{
         overlap::{Overlap, OverlapId},
         reconcile::{Arrival, Scope},
     },
-    willow::Entrylike,
+    willow::{Coordinatelike, Entrylike, Keylike, Namespaced},
 };
 
 use super::commons::Commons;
@@ -53,14 +53,14 @@ impl Session {
             Channel::Reconciliation | Channel::Data => {
                 self.count(message)?;
                 if channel == Channel::Data {
-                    self.handle_data(message)?;
+                    self.handle_data(message, store)?;
                 } else {
                     let named = named(&mut self.overlap, &self.commons);
                     self.reconciler.handle_fingerprint(message, named, store, &mut self.cache)?;
                     // While the store is what the answer will be compared with.
                     self.follow_roots(store);
                 }
-                return self.collect();
+                return self.collect(store);
             }
         }
         self.follow_overlaps(store);
@@ -90,6 +90,18 @@ impl Session {
                 }
             }
             ControlMessage::Consumed { bytes } => self.send_window.consumed(bytes)?,
+            ControlMessage::Stored { count } => {
+                let stored = self.sent.receipted(count)?;
+                if !stored.is_empty() {
+                    self.outputs.push_back(Output::Held(Evidence::Entries(stored)));
+                }
+            }
+            ControlMessage::NotStored { count } => drop(self.sent.receipted(count)?),
+            ControlMessage::PayloadStored { entry } => {
+                if let Some(entry) = self.asked.remove(&entry) {
+                    self.outputs.push_back(Output::Held(Evidence::Entries(vec![entry])));
+                }
+            }
             ControlMessage::Ping { nonce } => self.control.pong(nonce),
             ControlMessage::Pong { nonce } => {
                 if self.awaited_pong.take_if(|awaited| *awaited == nonce).is_some() {
@@ -104,17 +116,17 @@ impl Session {
         Ok(())
     }
 
-    fn handle_data(&mut self, message: &[u8]) -> Result<(), SyncError> {
+    fn handle_data(&mut self, message: &[u8], store: &Store) -> Result<(), SyncError> {
         match DataKind::of(message)? {
             DataKind::AnnounceEntries => {
                 let named = named(&mut self.overlap, &self.commons);
-                self.reconciler.handle_announcement(message, named, &mut self.cache)
+                self.reconciler.handle_announcement(message, named, store, &mut self.cache)
             }
             DataKind::SendEntry => self.reconciler.handle_entry(message, &mut self.cache),
             DataKind::SendPayload => self.reconciler.handle_payload(message),
             DataKind::TerminatePayload => self.reconciler.handle_terminate(message),
             DataKind::DataSendEntry => match self.live.handle_entry(message, &mut self.cache)? {
-                Some(interrupted) => self.take_live(interrupted),
+                Some(interrupted) => self.take(interrupted, store),
                 None => Ok(()),
             },
             DataKind::DataSendPayload => self.live.handle_payload(message),
@@ -122,31 +134,47 @@ impl Session {
     }
 
     /// Puts what has arrived whole into the inbox.
-    fn collect(&mut self) -> Result<(), SyncError> {
+    fn collect(&mut self, store: &Store) -> Result<(), SyncError> {
         while let Some(arrival) = self.reconciler.poll_arrival() {
-            self.take(arrival);
+            self.take(arrival, store)?;
         }
         match self.live.poll_arrival()? {
-            Some(arrival) => self.take_live(arrival),
+            Some(arrival) => self.take(arrival, store),
             None => Ok(()),
         }
     }
 
-    fn take_live(&mut self, arrival: Arrival) -> Result<(), SyncError> {
+    fn take(&mut self, arrival: Arrival, store: &Store) -> Result<(), SyncError> {
         let entry = &arrival.entry.entry;
-        if self.commons.of_entry(entry).is_some() {
-            self.take(arrival);
-        } else if !self.commons.had_entry(entry) {
+        debug_assert!(arrival.payload.as_ref().is_none_or(|payload| payload.len() as u64 == entry.payload_length()));
+        let shared = match arrival.root {
+            Some(root) => self.reconciler.overlap_of(root).is_some(),
+            None => self.commons.of_entry(entry).is_some(),
+        };
+        if !shared && arrival.root.is_none() && !self.commons.had_entry(entry) {
             return Err(SyncError::EntryOutsideAreas);
         }
+        if shared {
+            self.stats.entries_received = self.stats.entries_received.saturating_add(1);
+        }
+        let latest = self.clock.micros(self.now).saturating_add(self.policy.max_future_micros);
+        let taken = shared && u64::from(entry.timestamp()) <= latest;
+        self.learn_from(&arrival, store);
+        self.inbox.push(arrival, taken);
         Ok(())
     }
 
-    fn take(&mut self, arrival: Arrival) {
-        self.stats.entries_received = self.stats.entries_received.saturating_add(1);
-        debug_assert!(arrival.payload.as_ref().is_none_or(|payload| payload.len() as u64 == arrival.entry.entry.payload_length()));
-        let latest = self.clock.micros(self.now).saturating_add(self.policy.max_future_micros);
-        self.inbox.push(arrival, latest);
+    /// What the peer sends it has.
+    fn learn_from(&mut self, arrival: &Arrival, store: &Store) {
+        let entry = &arrival.entry.entry;
+        if store.unheld() > 0
+            && let Some(held) = store.get(entry.namespace_id(), entry.subspace_id(), entry.path())
+            && held.id() == arrival.entry.id
+            && held.is_unheld()
+            && (arrival.whole || !held.is_complete())
+        {
+            self.outputs.push_back(Output::Held(Evidence::Entries(vec![held.stored().clone()])));
+        }
     }
 
     /// Tells the peer what was consumed, unless the store is far behind.

@@ -80,8 +80,8 @@ impl Session {
             return false;
         }
         let before = self.outgoing.bytes.len();
-        let sent = self.live.poll(self.commons.eager(), store, &mut self.reads, &mut self.outgoing.bytes)
-            || self.reconciler.poll(store, &mut self.overlap, &mut self.reads, &mut self.outgoing.bytes);
+        let sent = self.live.poll(self.commons.eager(), store, &mut self.reads, &mut self.sent, &mut self.outgoing.bytes)
+            || self.reconciler.poll(store, &mut self.overlap, &mut self.reads, &mut self.sent, &mut self.outgoing.bytes);
         let bytes = (self.outgoing.bytes.len() - before) as u64;
         self.send_window.sent(bytes);
         self.stats.reconciliation_sent = self.stats.reconciliation_sent.saturating_add(bytes);

@@ -25,7 +25,7 @@ fn undecodable_messages() {
     assert!(matches!(betty("").send(Channel::Data, &[0b1110_0000]), Err(SyncError::Undecodable { .. })));
     let mut trial = betty("");
     let range = trial.range();
-    let head = RangeHead { root: 0, sender: 0, receiver: 0, answers: None, last: false };
+    let head = RangeHead { root: 0, sender: 0, receiver: 0, answers: None, last: false, whole: false };
     let message = encode_fingerprint(&mut RangeState::default(), &head, &range, &range, &Fingerprint([7; 32]));
     assert!(matches!(trial.send(Channel::Reconciliation, &message[..message.len() - 1]), Err(SyncError::Undecodable { .. })));
     let trailing = [&message[..], &[0]].concat();
@@ -48,7 +48,7 @@ fn frames_that_cannot_be() {
 fn handles_that_were_never_bound() {
     let mut trial = betty("");
     let range = trial.range();
-    let head = RangeHead { root: 0, sender: 3, receiver: 0, answers: None, last: false };
+    let head = RangeHead { root: 0, sender: 3, receiver: 0, answers: None, last: false, whole: false };
     assert!(matches!(trial.fingerprint(head, &range, &range), Err(SyncError::HandleUnbound { .. })));
     let eager = ControlMessage::SetEagerness { eager: true, sender: 0, receiver: 4 };
     assert!(matches!(betty("").send(Channel::Control, &eager.encode()), Err(SyncError::HandleUnbound { .. })));
@@ -59,7 +59,7 @@ fn ranges_outside_of_what_they_are_about() {
     let full = Range3d::full();
     let mut trial = betty("pub");
     let range = trial.range();
-    let head = RangeHead { root: 0, sender: 0, receiver: 0, answers: None, last: false };
+    let head = RangeHead { root: 0, sender: 0, receiver: 0, answers: None, last: false, whole: false };
     assert_eq!(trial.fingerprint(head, &full, &range), Err(SyncError::RootRange));
     let mut trial = alfie("pub");
     assert_eq!(trial.fingerprint(ANSWER, &full, &range), Err(SyncError::RangeOutside));

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod bytes;
+mod held;
 mod intents;
 mod interleavings;
 mod live;

@@ -1,12 +1,12 @@
 //! Two sessions, the stream between them, and what their drivers would do, in any order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::world::{Disk, World};
 use crate::{
     Generation, IntentId, Moment, Role, SessionId,
     payload::PayloadRequest,
-    store::{Backend, Incoming, Origin},
+    store::{Backend, EntryRef, Evidence, Incoming, Origin, Store, StoredEntry},
     sync::{
         BatchId, Clock, Completion, FetchId, FetchUpdate, Hello, IntentMode, Limits, Output, OwnInterest, Policy, ReadId, Session,
         SessionConfig, SessionEvent, SyncError, Tuning, overlap::InterestId,
@@ -146,6 +146,30 @@ impl Side {
         .collect()
     }
 
+    /// The peer is said to hold something: it must have it, whole, or something newer in its place.
+    fn learn(&mut self, evidence: &Evidence, peer: &Store) {
+        let unheld = |store: &Store| -> Vec<(StoredEntry, bool)> {
+            let of = |entry: EntryRef<'_>| entry.is_unheld().then(|| (entry.stored().clone(), entry.is_complete()));
+            match evidence {
+                Evidence::Entries(entries) => {
+                    let here = |entry: &StoredEntry| store.get(entry.namespace_id(), entry.subspace_id(), &entry.path());
+                    entries.iter().filter_map(here).filter_map(of).collect()
+                }
+                Evidence::Range { namespace, range, .. } => store.entries(namespace, &**range).filter_map(of).collect(),
+            }
+        };
+        let before = unheld(&self.disk.store);
+        self.disk.store.learn(evidence);
+        let after: BTreeSet<EntryId> = unheld(&self.disk.store).iter().map(|(entry, _)| entry.id()).collect();
+        for (entry, complete) in before.into_iter().filter(|(entry, _)| !after.contains(&entry.id())) {
+            let path = entry.path();
+            let there = peer.get(entry.namespace_id(), entry.subspace_id(), &path).filter(|there| there.id() == entry.id());
+            let newer = peer.newest_in_way(entry.namespace_id(), entry.subspace_id(), &path) >= Some(entry.timestamp());
+            let held = there.map_or(newer, |there| there.is_complete() || !complete);
+            assert!(held, "{evidence:?}, but the peer does not hold {entry:?}");
+        }
+    }
+
     pub(super) fn finished(&self) -> bool {
         self.fin_written
     }
@@ -172,9 +196,9 @@ impl Pair {
 
     /// Takes all outputs of a side; whether there were any.
     pub(super) fn outputs(&mut self, i: usize) -> bool {
-        let side = &mut self.sides[i];
         let mut any = false;
         loop {
+            let side = &mut self.sides[i];
             let Some(output) = side.session.poll_output(self.now, &mut side.disk.store) else {
                 if side.session.next_deadline().is_some_and(|(at, _)| at <= self.now) {
                     side.session.handle_timeout(self.now);
@@ -188,6 +212,11 @@ impl Pair {
                 Output::Ingest { batch, entries } => side.tasks.push_back(Task::Ingest(batch, entries)),
                 Output::ReadPayload { read, entry, len } => side.tasks.push_back(Task::Read(read, entry, len)),
                 Output::FetchPayload { fetch, request } => side.tasks.push_back(Task::Fetch(fetch, Box::new(request))),
+                Output::Held(evidence) => {
+                    let [a, b] = &mut self.sides;
+                    let (side, other) = if i == 0 { (a, b) } else { (b, a) };
+                    side.learn(&evidence, &other.disk.store);
+                }
                 Output::Event { intent, event } => side.events.push((intent, event)),
                 Output::IntentDone { intent, completion } => {
                     assert!(side.done.insert(intent, completion).is_none(), "an intent is done twice");
@@ -265,7 +294,7 @@ impl Pair {
 
     fn fetch(&mut self, i: usize, fetch: FetchId, request: &PayloadRequest) {
         self.sides[i].fetches += 1;
-        let other = &self.sides[1 - i];
+        let other = &mut self.sides[1 - i];
         let served = other.session.authorise_request(request, &other.disk.store).ok().and_then(|entry| {
             let start = request.slice.start();
             let bytes = ready(other.disk.backend.read_payload(&entry.id(), start, request.length - start)).unwrap().unwrap();

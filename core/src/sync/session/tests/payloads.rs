@@ -109,15 +109,18 @@ fn a_request_is_served_only_for_an_entry_that_the_asker_may_read() {
     pair.run().unwrap();
     pair.alfie().disk.put(shared.clone(), &bytes);
     pair.alfie().disk.put(secret.clone(), &bytes);
-    let ask = |pair: &Pair, request: &PayloadRequest| pair.sides[0].session.authorise_request(request, &pair.sides[0].disk.store);
+    let ask = |pair: &mut Pair, request: &PayloadRequest| {
+        let side = pair.alfie();
+        side.session.authorise_request(request, &side.disk.store)
+    };
 
-    assert!(ask(&pair, &request(&shared, 0, 0)).is_ok_and(|entry| entry.id() == shared.id));
-    assert_eq!(ask(&pair, &request(&secret, 0, 0)), Err(PayloadStatus::NotAuthorised));
-    assert_eq!(ask(&pair, &request(&shared, 1, 0)), Err(PayloadStatus::NotAuthorised));
-    assert_eq!(ask(&pair, &request(&shared, 0, 9)), Err(PayloadStatus::NotAuthorised));
+    assert!(ask(&mut pair, &request(&shared, 0, 0)).is_ok_and(|entry| entry.id() == shared.id));
+    assert_eq!(ask(&mut pair, &request(&secret, 0, 0)), Err(PayloadStatus::NotAuthorised));
+    assert_eq!(ask(&mut pair, &request(&shared, 1, 0)), Err(PayloadStatus::NotAuthorised));
+    assert_eq!(ask(&mut pair, &request(&shared, 0, 9)), Err(PayloadStatus::NotAuthorised));
     // The same digest under an entry that the asker made up, and one that is not there.
-    assert_eq!(ask(&pair, &request(&world.entry(0, "pub/other", 10, &bytes), 0, 0)), Err(PayloadStatus::NotFound));
-    assert_eq!(ask(&pair, &request(&world.entry(0, "pub/file", 10, b"another"), 0, 0)), Err(PayloadStatus::NotFound));
+    assert_eq!(ask(&mut pair, &request(&world.entry(0, "pub/other", 10, &bytes), 0, 0)), Err(PayloadStatus::NotFound));
+    assert_eq!(ask(&mut pair, &request(&world.entry(0, "pub/file", 10, b"another"), 0, 0)), Err(PayloadStatus::NotFound));
     // One that is there, but not in what is shared, is answered as if it was not there.
     let mut pair = Pair::new(Setup::default());
     let new = Area::new(None, path_of("pub"), TimeRange::new_open(20.into()));
@@ -125,12 +128,12 @@ fn a_request_is_served_only_for_an_entry_that_the_asker_may_read() {
     pair.betty().intent(2, &world, &[new], IntentMode::FollowPeer);
     pair.run().unwrap();
     pair.alfie().disk.put(shared.clone(), &bytes);
-    assert_eq!(ask(&pair, &request(&shared, 0, 0)), ask(&pair, &request(&world.entry(0, "pub/none", 10, &bytes), 0, 0)));
+    assert_eq!(ask(&mut pair, &request(&shared, 0, 0)), ask(&mut pair, &request(&world.entry(0, "pub/none", 10, &bytes), 0, 0)));
     let current = world.entry(0, "pub/new", 20, &bytes);
     pair.alfie().disk.put(current.clone(), &bytes);
-    assert!(ask(&pair, &request(&current, 0, 0)).is_ok());
+    assert!(ask(&mut pair, &request(&current, 0, 0)).is_ok());
     // Another namespace.
-    assert_eq!(ask(&pair, &request(&World::new(135).entry(0, "pub/file", 10, &bytes), 0, 0)), Err(PayloadStatus::NotAuthorised));
+    assert_eq!(ask(&mut pair, &request(&World::new(135).entry(0, "pub/file", 10, &bytes), 0, 0)), Err(PayloadStatus::NotAuthorised));
 }
 
 #[test]

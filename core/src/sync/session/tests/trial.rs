@@ -35,6 +35,8 @@ pub(super) struct Trial {
     pub(super) live: CurrentEntry,
     /// What the victim said on Reconciliation and Data.
     pub(super) heard: Vec<(Channel, Vec<u8>)>,
+    /// What the victim says of entries that it was sent.
+    pub(super) receipts: Vec<ControlMessage>,
     pub(super) failed: Option<SyncError>,
 }
 
@@ -72,6 +74,7 @@ impl Trial {
             entries: CurrentEntry::default(),
             live: CurrentEntry::default(),
             heard: Vec::new(),
+            receipts: Vec::new(),
             failed: None,
         };
         trial.find_overlap();
@@ -124,6 +127,7 @@ impl Trial {
                 Channel::Capability => self.attacker.handle_capability(&message, &mut self.cache).unwrap(),
                 Channel::Control => match ControlMessage::decode(&message).unwrap() {
                     ControlMessage::SetEagerness { sender, receiver, .. } => self.named(sender, receiver),
+                    receipt @ (ControlMessage::Stored { .. } | ControlMessage::NotStored { .. }) => self.receipts.push(receipt),
                     message => drop(self.attacker.handle_control(&message).unwrap()),
                 },
                 Channel::Reconciliation | Channel::Data => {
@@ -163,7 +167,7 @@ impl Trial {
     /// Starts a root, as Alfie.
     pub(super) fn start(&mut self) -> Result<(), SyncError> {
         let range = self.range();
-        let head = RangeHead { root: 0, sender: 0, receiver: 0, answers: None, last: false };
+        let head = RangeHead { root: 0, sender: 0, receiver: 0, answers: None, last: false, whole: false };
         self.fingerprint(head, &range, &range)
     }
 
@@ -218,7 +222,7 @@ pub(super) fn is(message: &[u8], kind: DataKind) -> bool {
 }
 
 /// Answers the victim's first range, as Betty.
-pub(super) const ANSWER: RangeHead = RangeHead { root: 2, sender: 0, receiver: 0, answers: Some(0), last: true };
+pub(super) const ANSWER: RangeHead = RangeHead { root: 2, sender: 0, receiver: 0, answers: Some(0), last: true, whole: false };
 
 pub(super) fn alfie(path: &str) -> Trial {
     Trial::new(Role::Alfie, path, Setup::default())
