@@ -103,8 +103,9 @@ impl RelayStatus {
     }
 }
 
-/// Lets someone watch, from now on.
+/// Lets someone watch, from now on. What they hear first is true now, and others hear of it no later.
 pub(super) fn watch(node: &Inner, watcher: EventSender<NodeStatus>) {
+    tell_unheld(node);
     watcher.push(node.status.borrow().clone());
     listen(&node.status_watchers, watcher);
 }
@@ -146,17 +147,21 @@ pub(super) async fn watch_storage(node: Rc<Inner>) {
     }
 }
 
+fn tell_unheld(node: &Inner) {
+    let unheld = node.storage.store().unheld();
+    if node.status.borrow().storage.unheld != unheld {
+        node.status.borrow_mut().storage.unheld = unheld;
+        let status = node.status.borrow().clone();
+        tell(&node.status_watchers, &status);
+    }
+}
+
 /// Tells how many entries no other node is known to hold, not at each step, and notes what is held.
 pub(super) async fn watch_held(node: Rc<Inner>) {
     let (mut changes, mut learned) = (node.storage.changes(), node.storage.learned());
     let mut due: Option<Moment> = None;
     loop {
-        let unheld = node.storage.store().unheld();
-        if node.status.borrow().storage.unheld != unheld {
-            node.status.borrow_mut().storage.unheld = unheld;
-            let status = node.status.borrow().clone();
-            tell(&node.status_watchers, &status);
-        }
+        tell_unheld(&node);
         tokio::select! {
             biased;
             () = node.clock.sleep_until(due.unwrap_or_default()), if due.is_some() => {

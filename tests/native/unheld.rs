@@ -76,6 +76,7 @@ async fn durable_after_a_restart_no_more_is_taken_for_held_than_was() {
     soon("the relay", a.online()).await.unwrap();
     let (user, ns) = space(&a).await;
     write(&a, &ns, &user, "shared", b"x").await;
+    assert_eq!(unheld_now(&a).await, 1, "who begins to watch hears what is true");
     let joined = share(&a, &ns, Access::Write, &b).await;
     let intent = b.sync(joined.peers[0].clone(), init(Mode::Once));
     unheld(&a.watch_status(), 0).await;
