@@ -134,13 +134,13 @@ async fn play(at: i32, way: &str) -> u32 {
                 durable.commit(batch).await.unwrap_or_else(|error| panic!("{way} at {at}: step {number} again: {error}"));
             }
         }
-        assert_eq!(all_of(&durable).await, after, "{way} at {at}, step {number}");
         if number == 3 {
             // In the middle of it, the page is reloaded.
             durable.close().await.unwrap();
             durable = opened(&name).await;
         }
     }
+    assert_eq!(all_of(&durable).await, all(&model).await.unwrap(), "{way} at {at}");
     let calls = calls();
     sabotage("at", -1);
     durable.close().await.unwrap();
@@ -155,7 +155,7 @@ async fn play(at: i32, way: &str) -> u32 {
 async fn durable_storage_survives_the_failure_of_each_call_in_each_way() {
     js_sys::eval(&format!("{{ {SABOTAGE} }}")).unwrap();
     let calls = play(-1, "none").await;
-    assert!(calls > 100, "{calls} calls");
+    assert!(calls > 60, "{calls} calls");
     for way in WAYS {
         for at in 0..calls {
             play(at as i32, way).await;

@@ -185,8 +185,13 @@ pub(super) fn writing<'a>(database: &'a Database, stores: &[&str], durability: D
 /// Ends a transaction that writes; it is complete when this returns.
 pub(super) async fn complete(transaction: Transaction<'_>) -> Result<(), Failure> {
     let raw = transaction.as_sys().clone();
-    // What aborted a transaction is known to itself only: a lack of room often shows no sooner than here.
-    transaction.commit().await.map_err(|error| raw.error().map_or_else(|| error.into(), |why| Failure::of(&why)))
+    transaction.commit().await.map_err(|error| {
+        // What aborted a transaction is known to itself only: a lack of room often shows no sooner than here.
+        let reason = raw.error().map_or_else(|| error.into(), |why| Failure::of(&why));
+        // One that refuses to be committed would be complete by itself later. If it is over, this does nothing.
+        let _ = raw.abort();
+        reason
+    })
 }
 
 /// What made a request fail: the reason that its transaction has, since requests that are cut off by it have none of their own.
