@@ -11,7 +11,7 @@ use osier_core::{PeerId, peers::Cause};
 use super::{Link, cause, face};
 
 /// Names the protocol, with its version, in the TLS handshake.
-pub const ALPN: &[u8] = b"/osier/1";
+pub const ALPN: &[u8] = b"/osier/2";
 
 /// Bytes that a peer may have under way on one connection, all streams together.
 const RECEIVE_WINDOW: u32 = 8 * 1024 * 1024;

@@ -69,7 +69,8 @@ fn pruned_by_write(outcome: Outcome) -> Result<u64, Error> {
     match outcome {
         Outcome::Inserted { pruned } => Ok(pruned),
         Outcome::AlreadyHere => Ok(0),
-        Outcome::Obsolete => Err(Error::Obsolete),
+        // Occupied: the very same entry is here, and what is read of its payload is not proven yet.
+        Outcome::Obsolete | Outcome::Occupied => Err(Error::Obsolete),
         Outcome::OverQuota => Err(Error::QuotaExceeded),
         other => Err(Error::internal(format_args!("an unexpected outcome of a write: {other:?}"))),
     }

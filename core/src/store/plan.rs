@@ -48,7 +48,7 @@ pub enum Outcome {
     },
     /// A newer entry, in the store or in the same batch, prunes it. Nothing changes.
     Obsolete,
-    /// The store has this entry, whatever its token. If a payload came along that was not all here, it is now (unless it is being staged).
+    /// The store has this entry, whatever its token. If a payload came along that was not all here, it is now.
     AlreadyHere,
     /// The payload that came along is not the entry's. Nothing changes.
     PayloadMismatch,
@@ -480,12 +480,17 @@ impl Planning<'_> {
         let place = match judge(&candidate, known, common) {
             Verdict::Obsolete => return Outcome::Obsolete,
             Verdict::Here(held) => {
-                let staged = self.store.staged.contains_key(&held.stored.id());
-                let payload = candidate.payload.filter(|payload| held.available < payload.len() as u64 && !staged);
-                let payload = payload.filter(|payload| self.allows_bytes(&held.stored, held.available, payload.len() as u64));
-                if let Some(payload) = payload.filter(|_| self.touched.insert(held.stored.id())) {
-                    self.extend(&held.stored, held.available, 0, payload, candidate.origin);
+                let (id, here) = (held.stored.id(), held.available);
+                let payload = candidate.payload.filter(|payload| here < payload.len() as u64 && !self.touched.contains(&id));
+                let Some(payload) = payload else { return Outcome::AlreadyHere };
+                if self.store.staged.contains_key(&id) {
+                    return Outcome::Occupied;
                 }
+                if !self.allows_bytes(&held.stored, here, payload.len() as u64) {
+                    return Outcome::OverQuota;
+                }
+                self.touched.insert(id);
+                self.extend(&held.stored, here, 0, payload, candidate.origin);
                 return Outcome::AlreadyHere;
             }
             Verdict::New(place) => place,

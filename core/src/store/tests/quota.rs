@@ -101,9 +101,9 @@ fn payloads_that_come_later_count_when_they_are_here() {
         assert_eq!(plan.outcomes(), [Outcome::OverQuota]);
         world.commit(plan);
     }
-    // An entry whose payload comes along is here anyway.
+    // Nor does it come along with the entry, which is here.
     let plan = world.store.plan(vec![Incoming { payload: Some(payload.to_vec()), ..incoming }]);
-    assert_eq!(world.commit(plan), [Outcome::AlreadyHere]);
+    assert_eq!(world.commit(plan), [Outcome::OverQuota]);
     assert_eq!(world.here(), (1, 8));
     let plan = world.store.plan_stage(place, &id, StagingId(1), 8, payload[8..10].to_vec());
     assert_eq!(world.commit(plan), [Outcome::Staged { end: 10, total: 13 }]);

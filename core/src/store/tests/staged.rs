@@ -170,7 +170,7 @@ fn nothing_else_is_added_to_a_payload_that_is_being_staged() {
     assert_eq!(world.extend(0, PAYLOAD), Outcome::Occupied);
     let again = world.author.writes(&place(), 1, PAYLOAD);
     let plan = world.store.plan(vec![again]);
-    assert_eq!(world.commit(plan), Outcome::AlreadyHere);
+    assert_eq!(world.commit(plan), Outcome::Occupied);
     assert_eq!((world.available(), world.on_disk().as_slice()), (Some(0), &b"lies"[..]));
 }
 
