@@ -26,6 +26,7 @@ const MEASURES = [
   ["P10", "heap per idle connected peer ÷ per raw iroh connection", "report", (page) => page.evaluate((url) => bench.idlePeers(url, 16, 80), relay), "KiB"],
   ["P11", "100 writes at once, durable ÷ their rows put raw in one transaction", "≤ 1.5", (page) => page.evaluate((url) => bench.localWrites(url, 40), relay), "ms"],
   ["P12", "fresh sync of 5,000 small entries, durable ÷ in memory", "≤ 1.5", (page) => page.evaluate((url) => bench.durableSync(url, 5_000, 3), relay), "ms"],
+  ["P13", "256 MiB written and synced, both durable: growth of the shared heap ÷ 64 MiB", "≤ 1", (page) => page.evaluate((url) => bench.largePayload(url, 256, 64), relay), "MiB"],
 ];
 
 /** How long the relay is away, in ms. */

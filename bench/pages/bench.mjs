@@ -4,7 +4,7 @@ import initCore, { Signatures, difference, heap_bytes as coreHeap } from "/modul
 import initIroh, { RawLink, heap_bytes as irohHeap } from "/modules/iroh/bench_iroh.js";
 import { manyEntries, median, osierHeap, pair, payloadArrives, timed } from "./common.mjs";
 import { idlePeers, latency, partnerIsBack, relayIsBack } from "./connections.mjs";
-import { durableSync, localWrites, opening } from "./storage.mjs";
+import { durableSync, largePayload, localWrites, opening } from "./storage.mjs";
 
 /** Payload throughput, page to page, and a raw stream of iroh with its defaults: MiB/s. */
 export async function throughput(relay, mebibytes, rounds) {
@@ -84,4 +84,4 @@ export async function findDifference(count) {
   return { ours: one.bytes, baseline: 4_000, round_trips: one.round_trips, none, heap: { ours: coreHeap(), baseline: 0 } };
 }
 
-globalThis.bench = { throughput, freshSync, findDifference, insert, latency, partnerIsBack, relayIsBack, idlePeers, opening, localWrites, durableSync };
+globalThis.bench = { throughput, freshSync, findDifference, insert, latency, partnerIsBack, relayIsBack, idlePeers, opening, localWrites, durableSync, largePayload };

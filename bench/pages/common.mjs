@@ -16,8 +16,8 @@ export async function timed(work) {
 export const osierHeap = async () => (await initOsier()).memory.buffer.byteLength;
 
 /** A node with a space of its own, and one that joined it and syncs live. */
-export async function pair(relay) {
-  const [a, b] = await Promise.all([0, 1].map(() => WillowNode.open({ relays: [relay], storage: "memory" })));
+export async function pair(relay, storages = ["memory", "memory"]) {
+  const [a, b] = await Promise.all(storages.map((storage) => WillowNode.open({ relays: [relay], storage })));
   const user = await a.createUser();
   const namespace = await a.createNamespace({ kind: "owned", owner: user });
   await Promise.all([a.online(), b.online()]);

@@ -1,7 +1,7 @@
 // The measures of durable storage: against IndexedDB with the same rows and no Osier, and against a node in memory.
 import { WillowNode } from "osier";
 import initCore, { Signatures } from "/modules/core/bench_core.js";
-import { manyEntries, median, osierHeap, settled, startWorker, timed } from "./common.mjs";
+import { manyEntries, median, osierHeap, pair, payloadArrives, settled, startWorker, timed } from "./common.mjs";
 
 /** Entries that are written at a time. */
 const BATCH = 100;
@@ -83,6 +83,26 @@ export async function localWrites(relay, batches) {
   database.close();
   await Promise.all([remove(name), remove(raw)]);
   return { ours: median(times.ours), baseline: median(times.baseline), signing: median(times.signing) };
+}
+
+/** By how much the heap that two durable nodes share grows while a Blob is written at one and arrives at the other: MiB. */
+export async function largePayload(relay, mebibytes, allowed) {
+  const names = ["bench-large-a", "bench-large-b"];
+  const { a, b, user, namespace, ticket, close } = await pair(relay, names.map((indexedDb) => ({ indexedDb })));
+  const joined = await b.join(ticket);
+  const intent = b.sync(joined.peers[0], { mode: "live" });
+  const before = await osierHeap();
+  const path = ["large"];
+  const arrived = payloadArrives(b, namespace, path);
+  let payload = new Blob([]);
+  for (let index = 0; index < mebibytes; index += 1) payload = new Blob([payload, crypto.getRandomValues(new Uint8Array(65_536)), new Uint8Array(15 * 65_536)]);
+  const written = await timed(() => a.set(namespace, { user, path, payload }));
+  const came = await timed(() => arrived);
+  const grown = (await osierHeap()) - before;
+  await intent.close();
+  await close();
+  await Promise.all(names.map(remove));
+  return { ours: grown / 1024 / 1024, baseline: allowed, written_ms: written, arrived_ms: came };
 }
 
 /** A fresh sync of so many small entries into durable storage, and into memory: ms. */

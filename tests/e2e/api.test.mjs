@@ -136,6 +136,46 @@ test("a payload may be a stream", async () => {
   assert.deepEqual(seen, { length: 448_500, same: true, empty: 0 });
 });
 
+test("a quota limits what is kept of a space, and says what is used of it", async () => {
+  const seen = await shared.run(async () => {
+    const owner = await harness.owner();
+    const { node, space, user, write } = owner;
+    const info = async (of) => {
+      const { entries, payloadBytes, storedBytes, quota } = (await of.namespaces())[0];
+      return { entries, payloadBytes, storedBytes, quota };
+    };
+    const seen = { none: await info(node) };
+    await node.setQuota(space, { entries: 3, payloadBytes: 10 });
+    for (const path of ["a", "b"]) await write([path], "12345");
+    seen.used = await info(node);
+    const code = async (promise) => (await harness.failure(promise)).code;
+    seen.codes = [await code(write(["c"], "1")), await code(node.set(space, { user, path: ["c"], payload: new Blob([new Uint8Array(2_000_000)]) }))];
+    await write(["c"], "");
+    seen.codes.push(await code(write(["d"], "")));
+    await node.setQuota(space, { entries: 9 });
+    await write(["d"], "123456");
+    const guest = await harness.guest(owner);
+    await guest.node.setQuota(space, { payloadBytes: 11 });
+    seen.completion = await guest.node.sync(guest.peers[0], { mode: "once" }).completed;
+    seen.guest = await info(guest.node);
+    await guest.node.setQuota(space, null);
+    await guest.node.sync(guest.peers[0], { mode: "once" }).completed;
+    seen.after = await info(guest.node);
+    const wrong = [[space, { bytes: 5 }], [space, { entries: -1 }], [space, 5], ["space", null]];
+    seen.wrong = await Promise.all(wrong.map(async (given) => (await harness.failure(node.setQuota(...given))).argument));
+    return seen;
+  });
+  assert.deepEqual(seen, {
+    none: { entries: 0, payloadBytes: 0, storedBytes: 0, quota: undefined },
+    used: { entries: 2, payloadBytes: 10, storedBytes: 10, quota: { entries: 3, payloadBytes: 10 } },
+    codes: ["quotaExceeded", "quotaExceeded", "quotaExceeded"],
+    completion: seen.completion,
+    guest: { entries: 3, payloadBytes: 10, storedBytes: 10, quota: { payloadBytes: 11 } },
+    after: { entries: 4, payloadBytes: 16, storedBytes: 16, quota: undefined },
+    wrong: ["quota", "entries", "quota", "namespace"],
+  });
+});
+
 test("timestamps are dates or bigints, and never lose to a clock by default", async () => {
   const seen = await shared.run(async () => {
     const { node, user, space } = await harness.owner();
