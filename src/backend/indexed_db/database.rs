@@ -222,13 +222,13 @@ pub(super) fn remove(store: &ObjectStore<'_>, keys: KeyRange<JsValue>) -> Result
     Ok(())
 }
 
-/// The bytes of a key or value.
+/// The bytes of a key or value: keys come back as buffers, values as they were written.
 pub(super) fn bytes(value: &JsValue) -> Result<Vec<u8>, Failure> {
-    let array = |value: &JsValue| value.is_instance_of::<js_sys::ArrayBuffer>().then(|| Uint8Array::new(value));
-    // Keys come back as buffers, values as they were written.
-    let array = value.dyn_ref::<Uint8Array>().cloned().or_else(|| array(value));
-    let array = array.ok_or_else(|| StorageError::Corrupt("a value that is not made of bytes".to_owned()))?;
-    Ok(array.to_vec())
+    match value.dyn_ref::<Uint8Array>() {
+        Some(array) => Ok(array.to_vec()),
+        None if value.is_instance_of::<js_sys::ArrayBuffer>() => Ok(Uint8Array::new(value).to_vec()),
+        None => Err(osier_core::store::StorageError::Corrupt("a value that is not made of bytes".to_owned()).into()),
+    }
 }
 
 /// The key of an entry.
