@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use osier_core::{
     SessionId,
-    payload::{PayloadError, PayloadReceiver, PayloadRequest, PayloadSender, PayloadStatus},
+    payload::{GROUP_SIZE, Outboard, PayloadError, PayloadReceiver, PayloadRequest, PayloadSender, PayloadStatus, Slice},
     store::{Origin, Outcome, StoredEntry},
 };
 
@@ -50,11 +50,23 @@ pub(super) async fn fetch(node: &Inner, fetch: Fetch, mut progress: impl FnMut(u
         return Ok(());
     }
     let outboard = node.storage.outboard(&entry, available).await.map_err(|_| FetchFailure::Storage)?;
-    let receiver = PayloadReceiver::resume(outboard, u64::MAX).ok_or(FetchFailure::NotThere)?;
+    let (receiver, resumes) = continuing(outboard, available).ok_or(FetchFailure::NotThere)?;
     request.slice = receiver.expected();
-    request.resume = request.slice.start() > 0;
+    request.resume = resumes && request.slice.start() > 0;
     let reply = open_payload_stream(link, &request.encode()).await.map_err(|_| FetchFailure::Broken)?;
     Download { node, session, entry, reply, receiver, pending: (0, Vec::new()) }.run(&mut progress).await
+}
+
+/// Receives what follows the bytes that are here, and whether the stream leaves out the labels before them. Those are known of what was fetched
+/// since the node was opened; else the stream has to prove anew where it goes on.
+fn continuing(outboard: Outboard, available: u64) -> Option<(PayloadReceiver, bool)> {
+    let start = available - available % GROUP_SIZE as u64;
+    if start <= outboard.available() {
+        return Some((PayloadReceiver::resume(outboard, u64::MAX)?, true));
+    }
+    let (digest, length) = (outboard.digest(), outboard.length());
+    let slice = Slice::new(start, length.checked_sub(start)?, length).ok()?;
+    Some((PayloadReceiver::slice(&digest, length, slice), false))
 }
 
 /// A transfer under way.

@@ -8,10 +8,12 @@ use std::{
 
 use osier::{
     Error, Node, NodeOptions,
-    node::{Access, Area, Lock, Mode, Opening, OpeningHandler, SecretKey, SetRequest, ShareRequest, StorageOptions, StorageState},
+    node::{
+        Access, Area, Lock, Mode, Opening, OpeningHandler, SecretKey, SetRequest, ShareRequest, StorageOptions, StorageState, StoreEvent,
+    },
 };
 
-use crate::harness::{Relay, arrival, contents, init, path, soon, space, write};
+use crate::harness::{Relay, arrival, contents, event, init, path, share, soon, space, write};
 
 /// A directory that is removed at the end.
 pub struct Place(PathBuf);
@@ -136,4 +138,37 @@ async fn durable_keys_are_kept_unless_another_is_given_or_none_is_wanted() {
     assert_ne!(open(SecretKey::Ephemeral).await, kept);
     assert_ne!(open(SecretKey::Given([7; 32])).await, kept);
     assert_eq!(open(SecretKey::Stored).await, kept);
+}
+
+#[tokio::test]
+async fn durable_a_transfer_goes_on_after_a_restart_and_with_another_peer() {
+    const LENGTH: u64 = 24_000_000;
+    let (relay, place) = (Relay::start().await, Place::new("transfer"));
+    let (a, c) = (relay.node().await, relay.node().await);
+    let (user, ns) = space(&a).await;
+    let payload: Vec<u8> = (0..LENGTH as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let entry = write(&a, &ns, &user, "large", &payload).await;
+    let joined = share(&a, &ns, Access::Read, &c).await;
+    soon("the copy", c.sync(joined.peers[0].clone(), init(Mode::Once)).completed()).await.unwrap();
+
+    let b = place.open(&relay).await;
+    share(&a, &ns, Access::Read, &b).await;
+    let changes = b.subscribe(ns.clone(), Area::full(), None);
+    b.sync(a.address(), init(Mode::Live)).detach();
+    let some = |change: &StoreEvent| matches!(change, StoreEvent::Payload { available: 2_000_000.., .. }).then_some(());
+    event("some of it", &changes, some).await;
+    b.shutdown().await;
+    a.shutdown().await;
+
+    let b = place.open(&relay).await;
+    let here = b.get(ns.clone(), user, path("large")).await.unwrap().unwrap().available;
+    assert!((2_000_000..LENGTH).contains(&here), "{here} bytes are here");
+    let changes = b.subscribe(ns.clone(), Area::full(), None);
+    b.sync(c.address(), init(Mode::Live)).detach();
+    arrival(&changes, "large").await;
+    let received = b.peers().await.unwrap()[0].bytes_received;
+    assert_eq!(b.payload(entry.key(), 0, None).await.unwrap(), payload);
+    assert!(received < LENGTH - here + 1_000_000, "{received} bytes came, though {here} were here");
+    b.shutdown().await;
+    c.shutdown().await;
 }
