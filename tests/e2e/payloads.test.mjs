@@ -119,7 +119,7 @@ test("durable: a long payload that changes, is aborted or cut off leaves nothing
 const LARGE = 64;
 const GROWTH = 16;
 
-test("durable: a large payload goes from page to page through modules that do not hold it", async () => {
+test("durable: a large payload goes from page to page, through modules that do not hold it, and on after a reload", async () => {
   const profiles = await Promise.all([openProfile(), openProfile()]);
   try {
     const [a, b] = await Promise.all(profiles.map((profile) => openHarness(profile)));
@@ -133,12 +133,23 @@ test("durable: a large payload goes from page to page through modules that do no
       const { node, namespace, user } = harness;
       harness.written = (await node.set(namespace, { user, path: ["large"], payload: await harness.largeBlob(mebibytes) })).entry;
     }, LARGE);
-    await b.page.evaluate(async ([url, ticket, options]) => {
-      harness.began = undefined;
+    const place = await b.page.evaluate(async ([url, ticket, options]) => {
       await harness.join([url], ticket, "live", options);
-      harness.began = await harness.heap();
-      await harness.holds(1);
+      await harness.receives(16 * 1024 * 1024);
+      return harness.place();
     }, [shared.relay, ticket, options]);
+    await b.page.reload();
+    await b.page.waitForFunction(() => globalThis.harness !== undefined);
+    const [here, received] = await b.page.evaluate(async ([url, place, options]) => {
+      await harness.resume([url], place, options);
+      harness.began = await harness.heap();
+      const [{ available }] = await harness.listing();
+      await harness.holds(1);
+      const [{ bytesReceived }] = await harness.node.peers();
+      return [available, bytesReceived];
+    }, [shared.relay, place, options]);
+    const rest = LARGE * 1024 * 1024 - here;
+    assert.ok(here > 16 * 1024 * 1024 && received < 1.2 * rest, `${received} bytes came, though ${here} were here`);
     const heaps = await Promise.all([a, b].map(({ page }) => page.evaluate(async () => (await harness.heap()) - harness.began)));
     const [read, size] = await b.page.evaluate(async () => {
       const [{ path, user }] = await harness.listing();
