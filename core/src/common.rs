@@ -51,15 +51,19 @@ impl FromStr for PeerId {
     type Err = PeerIdError;
 
     fn from_str(text: &str) -> Result<Self, PeerIdError> {
-        let digits: [u8; 64] = text.as_bytes().try_into().map_err(|_| PeerIdError)?;
-        let mut id = [0; 32];
-        for (byte, pair) in id.iter_mut().zip(digits.as_chunks::<2>().0) {
-            let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
-            let (Some(high), Some(low)) = (high, low) else { return Err(PeerIdError) };
-            *byte = u8::try_from(high * 16 + low).map_err(|_| PeerIdError)?;
-        }
-        Ok(Self(id))
+        key_from_hex(text).map(Self).ok_or(PeerIdError)
     }
+}
+
+/// 32 bytes from 64 hexadecimal digits.
+pub(crate) fn key_from_hex(text: &str) -> Option<[u8; 32]> {
+    let digits: [u8; 64] = text.as_bytes().try_into().ok()?;
+    let mut key = [0; 32];
+    for (byte, pair) in key.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
+        *byte = u8::try_from(high? * 16 + low?).ok()?;
+    }
+    Some(key)
 }
 
 /// Which start of a node, and which of its dials or accepts: (instance, counter), ordered lexicographically.

@@ -5,6 +5,7 @@ use osier_core::{
     peers::{self, Cause, CloseCode, IntentError, Outcome, Reason},
     store::{Bounds, EntryRef, StorageError, Store, StoredEntry},
     wallet::{self, TicketError, WalletError},
+    willow::{Coordinatelike as _, Entrylike as _, Keylike as _, Namespaced as _, SignedEntry},
 };
 use willow25::prelude::Area;
 
@@ -29,6 +30,21 @@ pub(super) fn stored_info(entry: &StoredEntry, available: u64) -> EntryInfo {
         payload_digest: entry.payload_digest().into_bytes(),
         available,
         id: entry.id().0,
+    }
+}
+
+/// An entry whose payload is all here.
+pub(super) fn whole_info(entry: &SignedEntry) -> EntryInfo {
+    let of = &entry.entry;
+    EntryInfo {
+        namespace: of.namespace_id().clone(),
+        subspace: of.subspace_id().clone(),
+        path: of.path().clone(),
+        timestamp: of.timestamp().into(),
+        payload_length: of.payload_length(),
+        payload_digest: *of.payload_digest().as_bytes(),
+        available: of.payload_length(),
+        id: entry.id.0,
     }
 }
 

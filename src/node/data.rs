@@ -5,7 +5,7 @@ use std::rc::Rc;
 use osier_core::{
     payload::{Outboard, PayloadHasher},
     store::{Bounds, Cursor, Incoming, Lagged, Order, Origin, Outcome, Store, StoreEvent as CoreEvent, SubscriptionId},
-    willow::{Coordinatelike as _, EntryId, Entrylike as _, Keylike as _, Namespaced as _, SignedEntry, time, verify_one},
+    willow::{Coordinatelike as _, EntryId, SignedEntry, time, verify_one},
 };
 use willow25::prelude::{Area, Entry, NamespaceId, PayloadDigest, Timestamp};
 
@@ -39,41 +39,30 @@ pub(super) async fn set(node: Rc<Inner>, namespace: NamespaceId, request: SetReq
     hasher.push(&payload);
     let hashed = hasher.finish();
     let (digest, length) = (hashed.digest.clone(), hashed.length);
-    let place = EntryKey { namespace: namespace.clone(), subspace: user.clone(), path: path.clone() };
+    let place = EntryKey { namespace, subspace: user, path };
     let by = node.clone();
     let sign = Box::new(move |store: &Store, place| sign(&by, store, place, timestamp, (digest, length)));
-    let written = node.storage.write_own(Wish { place, payload, sign }).await?;
-    let pruned = pruned_by_write(written.outcome)?;
-    let Written { id, timestamp, .. } = written;
-    node.storage.keep_outboard(id, hashed.outboard);
-    let entry = EntryInfo {
-        namespace,
-        subspace: user,
-        path,
-        timestamp,
-        payload_length: length,
-        payload_digest: hashed.digest.into_bytes(),
-        available: length,
-        id: id.0,
+    let Written { entry, outcome } = node.storage.write_own(Wish { place, payload, sign }).await?;
+    written(&node, entry, outcome, hashed.outboard)
+}
+
+/// What a write did, of whose payload the labels are kept.
+fn written(node: &Inner, entry: EntryInfo, outcome: Outcome, outboard: Outboard) -> Result<SetOutcome, Error> {
+    let pruned = match outcome {
+        Outcome::Inserted { pruned } => pruned,
+        Outcome::AlreadyHere => 0,
+        // Occupied: the very same entry is here, and what is read of its payload is not proven yet.
+        Outcome::Obsolete | Outcome::Occupied => return Err(Error::Obsolete),
+        Outcome::OverQuota => return Err(Error::QuotaExceeded),
+        other => return Err(Error::internal(format_args!("an unexpected outcome of a write: {other:?}"))),
     };
+    node.storage.keep_outboard(EntryId(entry.id), outboard);
     Ok(SetOutcome { entry, pruned })
 }
 
 fn check_timestamp(node: &Inner, timestamp: Option<u64>) -> Result<(), Error> {
     let latest = latest_allowed(node.options.max_future_micros);
     if timestamp.is_some_and(|timestamp| timestamp > latest) { Err(Error::TimestampTooFarAhead) } else { Ok(()) }
-}
-
-/// How many entries a write has removed.
-fn pruned_by_write(outcome: Outcome) -> Result<u64, Error> {
-    match outcome {
-        Outcome::Inserted { pruned } => Ok(pruned),
-        Outcome::AlreadyHere => Ok(0),
-        // Occupied: the very same entry is here, and what is read of its payload is not proven yet.
-        Outcome::Obsolete | Outcome::Occupied => Err(Error::Obsolete),
-        Outcome::OverQuota => Err(Error::QuotaExceeded),
-        other => Err(Error::internal(format_args!("an unexpected outcome of a write: {other:?}"))),
-    }
 }
 
 /// Makes the entry of a payload that is to be drafted.
@@ -98,25 +87,12 @@ pub(super) async fn draft(node: Rc<Inner>, entry: SignedEntry, offset: u64, byte
 /// Writes an entry whose payload is drafted.
 pub(super) async fn finish_draft(node: Rc<Inner>, entry: SignedEntry, outboard: Outboard) -> Result<SetOutcome, Error> {
     let outcomes = node.storage.write(|store| Ok(store.plan_drafted(entry.clone(), Origin::Local))).await?;
-    let outcome = outcomes.first().copied().ok_or_else(|| Error::internal("a plan without outcome"))?;
-    let pruned = match outcome {
+    match outcomes.first() {
         // What was drafted was taken back, because the same entry came from elsewhere.
-        Outcome::Gap { .. } => return Err(Error::Obsolete),
-        outcome => pruned_by_write(outcome)?,
-    };
-    node.storage.keep_outboard(entry.id, outboard);
-    let of = &entry.entry;
-    let entry = EntryInfo {
-        namespace: of.namespace_id().clone(),
-        subspace: of.subspace_id().clone(),
-        path: of.path().clone(),
-        timestamp: of.timestamp().into(),
-        payload_length: of.payload_length(),
-        payload_digest: *of.payload_digest().as_bytes(),
-        available: of.payload_length(),
-        id: entry.id.0,
-    };
-    Ok(SetOutcome { entry, pruned })
+        Some(Outcome::Gap { .. }) => Err(Error::Obsolete),
+        Some(outcome) => written(&node, convert::whole_info(&entry), *outcome, outboard),
+        None => Err(Error::internal("a plan without outcome")),
+    }
 }
 
 /// Takes back what is drafted of a payload.

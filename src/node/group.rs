@@ -8,11 +8,11 @@ use std::{cell::RefCell, collections::VecDeque};
 
 use osier_core::{
     store::{Incoming, Origin, Outcome, Plan, Store},
-    willow::{Coordinatelike as _, EntryId, SignedEntry},
+    willow::SignedEntry,
 };
 use tokio::sync::oneshot;
 
-use super::{EntryKey, Error};
+use super::{EntryInfo, EntryKey, Error, convert};
 
 /// Entries of this node that are written at once, at most: each is waited for.
 const MOST_ENTRIES: usize = 100;
@@ -37,10 +37,9 @@ pub(super) struct Wish {
 pub(super) type Sign = Box<dyn FnOnce(&Store, EntryKey) -> Result<SignedEntry, Error>>;
 
 /// What became of a wish.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Written {
-    pub(super) id: EntryId,
-    pub(super) timestamp: u64,
+    pub(super) entry: EntryInfo,
     pub(super) outcome: Outcome,
 }
 
@@ -82,9 +81,9 @@ impl Wishes {
         for (Wish { place, payload, sign }, reply) in self.take_some() {
             match sign(store, place) {
                 Ok(entry) => {
-                    let (id, timestamp) = (entry.id, entry.entry.timestamp().into());
+                    let info = convert::whole_info(&entry);
                     let written = move |outcomes: Vec<Outcome>| match outcomes[..] {
-                        [outcome] => Ok(Written { id, timestamp, outcome }),
+                        [outcome] => Ok(Written { entry: info, outcome }),
                         _ => Err(without_outcome()),
                     };
                     group.push(1, move |outcomes| tell(reply, outcomes.and_then(written)));

@@ -3,9 +3,12 @@
 use std::{cell::Cell, rc::Rc};
 
 use n0_future::{FuturesUnordered, StreamExt as _};
-use osier_core::store::{
-    Backend, Batch, Chunk, HistoryKey, LoadCursor, MemoryBackend, StorageError, Usage,
-    fixture::{Author, namespace, path},
+use osier_core::{
+    store::{
+        Backend, Batch, Chunk, HistoryKey, LoadCursor, MemoryBackend, StorageError, Usage,
+        fixture::{Author, namespace, path},
+    },
+    willow::EntryId,
 };
 use willow25::prelude::SubspaceId;
 
@@ -103,7 +106,7 @@ async fn entries_that_prune_one_another_are_written_one_after_the_other() {
     let (storage, commits, _) = storage().await;
     let wishes = [&["a", "b"][..], &["c"], &["a"], &["a", "b"], &["a", "b"]].map(|parts| wish(parts, 5));
     let written: Vec<Written> = write(&storage, wishes.into()).await.into_iter().collect::<Result<_, _>>().unwrap();
-    let outcomes: Vec<_> = written.iter().map(|written| (written.timestamp, written.outcome)).collect();
+    let outcomes: Vec<_> = written.iter().map(|written| (written.entry.timestamp, written.outcome)).collect();
     let inserted = |pruned| Outcome::Inserted { pruned };
     assert_eq!(outcomes, [(1, inserted(0)), (1, inserted(0)), (2, inserted(1)), (3, inserted(0)), (4, inserted(1))]);
     assert_eq!(commits.get(), 4);

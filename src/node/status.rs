@@ -115,7 +115,10 @@ pub(super) async fn watch_relays(node: Rc<Inner>) {
     let mut last = None;
     node.endpoint
         .watch_relays(|homes| {
-            set_relay(&node, RelayStatus::of(&homes, &node.options.relays));
+            let relay = RelayStatus::of(&homes, &node.options.relays);
+            if update(&node, |status| status.relay.clone_from(&relay)) && relay.state == RelayState::Denied {
+                tracing::warn!("the relay denied access: {}", relay.reason.as_deref().unwrap_or_default());
+            }
             let urls: Vec<String> = homes.into_iter().filter(|home| home.connected).map(|home| home.url).collect();
             node.shared.prefer_relays(&urls);
             let connected = !urls.is_empty();
@@ -137,23 +140,27 @@ pub(super) async fn watch_storage(node: Rc<Inner>) {
             changed = state.changed() => if changed.is_err() { return },
         }
         let now = state.borrow_and_update().clone();
-        if node.status.borrow().storage.state == now {
-            continue;
+        if update(&node, |status| status.storage.state.clone_from(&now)) {
+            tracing::warn!("storage: {now:?}");
         }
-        tracing::warn!("storage: {now:?}");
-        node.status.borrow_mut().storage.state = now;
-        let status = node.status.borrow().clone();
-        tell(&node.status_watchers, &status);
     }
+}
+
+/// Changes the status, and tells whoever watches it. Whether it is another now.
+fn update(node: &Inner, change: impl FnOnce(&mut NodeStatus)) -> bool {
+    let mut status = node.status.borrow().clone();
+    change(&mut status);
+    if *node.status.borrow() == status {
+        return false;
+    }
+    node.status.replace(status.clone());
+    tell(&node.status_watchers, &status);
+    true
 }
 
 fn tell_unheld(node: &Inner) {
     let unheld = node.storage.store().unheld();
-    if node.status.borrow().storage.unheld != unheld {
-        node.status.borrow_mut().storage.unheld = unheld;
-        let status = node.status.borrow().clone();
-        tell(&node.status_watchers, &status);
-    }
+    update(node, |status| status.storage.unheld = unheld);
 }
 
 /// Tells how many entries no other node is known to hold, not at each step, and notes what is held.
@@ -196,18 +203,6 @@ pub(super) async fn storage(node: &Inner) -> Result<StorageInfo, Error> {
         damaged: node.storage.damaged(),
         data_loss: node.storage.backend().data_loss().map(str::to_owned),
     })
-}
-
-fn set_relay(node: &Inner, relay: RelayStatus) {
-    if node.status.borrow().relay == relay {
-        return;
-    }
-    if relay.state == RelayState::Denied {
-        tracing::warn!("the relay denied access: {}", relay.reason.as_deref().unwrap_or_default());
-    }
-    node.status.borrow_mut().relay = relay;
-    let status = node.status.borrow().clone();
-    tell(&node.status_watchers, &status);
 }
 
 #[cfg(test)]

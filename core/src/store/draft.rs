@@ -8,9 +8,8 @@ use super::{
     Store,
     backend::Change,
     events::Origin,
+    notes::note_name,
     plan::{Incoming, Outcome, Plan, Planning, Quiet},
-    quota::Growth,
-    staged::note_name,
 };
 use crate::willow::{EntryId, Entrylike as _, Keylike as _, Namespaced as _, SignedEntry};
 
@@ -29,13 +28,11 @@ impl Store {
             None => Outcome::BeyondEnd,
             Some(_) if self.has(entry) => Outcome::AlreadyHere,
             Some(_) if drafted.is_some() && offset == 0 => Outcome::Occupied,
-            Some(_) if offset == 0 && !planning.allows(entry.entry.namespace_id(), Growth { entries: 0, bytes: total.into() }) => {
-                Outcome::OverQuota
-            }
+            Some(_) if offset == 0 && !planning.allows_bytes(entry.entry.namespace_id(), 0, total) => Outcome::OverQuota,
             Some(_) if offset != here => Outcome::Gap { available: here },
             Some(end) => {
                 if drafted.is_none() {
-                    planning.put(Change::Note { name: note_name(DRAFT, &id), value: Some(Vec::new()) });
+                    planning.put(Change::Note { name: note_name(DRAFT, &id.0), value: Some(Vec::new()) });
                 }
                 planning.put(Change::Draft { id, offset, bytes });
                 planning.quiet(Quiet::Draft { id, end });
@@ -77,7 +74,7 @@ impl Store {
 impl Planning<'_> {
     /// Removes what is drafted for an entry, if anything is.
     pub(super) fn put_discard(&mut self, id: EntryId) {
-        if self.has_draft(&id) {
+        if self.store.drafts.contains_key(&id) {
             self.put(Change::Remove(id));
             self.put_undrafted(id);
         }
@@ -85,7 +82,7 @@ impl Planning<'_> {
 
     /// There is no draft any more.
     pub(super) fn put_undrafted(&mut self, id: EntryId) {
-        self.put(Change::Note { name: note_name(DRAFT, &id), value: None });
+        self.put(Change::Note { name: note_name(DRAFT, &id.0), value: None });
         self.quiet(Quiet::Undraft { id });
     }
 }

@@ -7,6 +7,7 @@
 //! | `index`, `totals` | the entries of a namespace in blocks, and prefix sums over the blocks |
 //! | `query`, `summary`, `split` | what is asked of it |
 //! | `plan` | Willow's join: what would change |
+//! | `notes` | the notes beside the entries, and what becomes of them on opening |
 //! | `staged` | payloads that are on the disk before they can be verified |
 //! | `draft` | payloads that are on the disk before their entry |
 //! | `quota` | how much of a namespace is kept at most |
@@ -44,6 +45,7 @@ mod history;
 mod index;
 mod key;
 mod memory;
+mod notes;
 mod plan;
 mod query;
 mod quota;
@@ -107,8 +109,6 @@ pub struct Store {
 pub(crate) struct Namespace {
     id: Arc<NamespaceId>,
     index: Index,
-    /// How many bytes of its payloads are here.
-    stored_bytes: u64,
     authors: BTreeMap<[u8; 32], Author>,
 }
 
@@ -121,7 +121,7 @@ struct Author {
 
 impl Namespace {
     fn new(id: Arc<NamespaceId>) -> Self {
-        Self { id, index: Index::default(), stored_bytes: 0, authors: BTreeMap::new() }
+        Self { id, index: Index::default(), authors: BTreeMap::new() }
     }
 
     fn insert(&mut self, held: Held) {
@@ -133,12 +133,7 @@ impl Namespace {
             author.capabilities.truncate(SHARED_CAPABILITIES - 1);
             author.capabilities.insert(0, capability.clone());
         }
-        self.stored_bytes = self.stored_bytes.saturating_add(held.available);
         self.index.insert(held);
-    }
-
-    fn stored_bytes(&self) -> u64 {
-        self.stored_bytes
     }
 
     fn find(&self, entry: &StoredEntry) -> index::Position {
@@ -147,8 +142,7 @@ impl Namespace {
 
     fn remove(&mut self, entry: &StoredEntry) {
         let place = self.find(entry);
-        if let Some(held) = self.index.get(place).filter(|held| held.stored == *entry) {
-            self.stored_bytes = self.stored_bytes.saturating_sub(held.available);
+        if self.index.get(place).is_some_and(|held| held.stored == *entry) {
             self.index.remove(place);
         }
     }
@@ -321,10 +315,9 @@ impl Store {
     fn update(&mut self, entry: &StoredEntry, change: impl FnOnce(&mut Held)) {
         let Some(namespace) = self.namespaces.get_mut(entry.namespace_id()) else { return };
         let place = namespace.find(entry);
-        let Some(before) = namespace.index.get(place).filter(|held| held.stored == *entry).map(|held| held.available) else { return };
-        namespace.index.update(place, change);
-        let after = namespace.index.get(place).map_or(0, |held| held.available);
-        namespace.stored_bytes = namespace.stored_bytes.saturating_sub(before).saturating_add(after);
+        if namespace.index.get(place).is_some_and(|held| held.stored == *entry) {
+            namespace.index.update(place, change);
+        }
     }
 
     /// Commits a plan and applies it: for those who hold the store alone meanwhile.

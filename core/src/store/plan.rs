@@ -190,10 +190,6 @@ impl<'a> Planning<'a> {
         self
     }
 
-    pub(super) fn has_draft(&self, id: &EntryId) -> bool {
-        self.store.drafts.contains_key(id)
-    }
-
     /// The number that the next step gets.
     fn next(&self) -> ProgressId {
         self.base.plus(self.plan.steps.len() + 1)
@@ -486,7 +482,7 @@ impl Planning<'_> {
                 if self.store.staged.contains_key(&id) {
                     return Outcome::Occupied;
                 }
-                if !self.allows_bytes(&held.stored, here, payload.len() as u64) {
+                if !self.allows_bytes(candidate.entry.entry.namespace_id(), here, payload.len() as u64) {
                     return Outcome::OverQuota;
                 }
                 self.touched.insert(id);
@@ -511,16 +507,16 @@ impl Planning<'_> {
         let capability = common.capability(candidate.entry, known);
         let stored = StoredEntry::new(candidate.entry, candidate.key, subspace, capability, self.next());
         above.push(stored.clone());
-        if !self.drafted {
-            self.put_discard(id);
-        }
-        self.put(Change::Put(stored.clone()));
         if self.drafted {
             self.payloads.push(Change::Adopt { id, length: available });
             self.put_undrafted(id);
-        } else if available > 0 {
-            self.payloads.push(Change::Payload { id, offset: 0, bytes });
+        } else {
+            self.put_discard(id);
+            if available > 0 {
+                self.payloads.push(Change::Payload { id, offset: 0, bytes });
+            }
         }
+        self.put(Change::Put(stored.clone()));
         self.step(Step::Insert { held: Held { stored, available, unheld: !origin.is_peer() }, origin });
         self.durable_for(origin);
         Outcome::Inserted { pruned: pruned.len() as u64 }
@@ -535,7 +531,7 @@ impl Planning<'_> {
         if end <= available {
             return Outcome::NothingNew;
         }
-        if !self.allows_bytes(entry.stored(), available, end) {
+        if !self.allows_bytes(entry.namespace_id(), available, end) {
             return Outcome::OverQuota;
         }
         self.extend(entry.stored(), available, offset, verified, origin);

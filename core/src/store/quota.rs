@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use willow25::prelude::NamespaceId;
 
 use super::{
-    Namespace, Store,
+    Store,
     backend::Change,
+    events::Origin,
+    index::Index,
+    notes::{note_name, noted_key},
     plan::{Outcome, Plan, Planning, Quiet},
-    row::{Held, StoredEntry},
+    row::Held,
 };
 use crate::willow::KeyCache;
 
@@ -66,9 +69,9 @@ impl Store {
     /// What would change if this were the quota of a namespace; `None`: if it had none.
     pub fn plan_quota(&self, namespace: &NamespaceId, quota: Option<Quota>) -> Plan {
         let mut planning = Planning::new(self);
-        planning.put(Change::Note { name: note_name(namespace), value: quota.map(Quota::encode) });
+        planning.put(Change::Note { name: note_name(QUOTA, namespace.as_bytes()), value: quota.map(Quota::encode) });
         planning.quiet(Quiet::Quota { namespace: namespace.clone(), quota });
-        planning.durable_for(super::Origin::Local);
+        planning.durable_for(Origin::Local);
         planning.finish(vec![Outcome::NothingNew])
     }
 
@@ -81,7 +84,8 @@ impl Store {
     /// How many bytes of payloads of a namespace are here.
     #[must_use]
     pub fn stored_bytes(&self, namespace: &NamespaceId) -> u64 {
-        self.namespace(namespace).map_or(0, Namespace::stored_bytes)
+        let stored = self.index(namespace).map_or(0, |index| index.weight().stored);
+        u64::try_from(stored).unwrap_or(u64::MAX)
     }
 
     pub(super) fn set_quota(&mut self, namespace: NamespaceId, quota: Option<Quota>) {
@@ -95,31 +99,27 @@ impl Store {
     pub(super) fn take_quotas(&mut self, notes: &mut BTreeMap<String, Vec<u8>>) {
         let mut keys = KeyCache::default();
         notes.retain(|name, value| {
-            let id = name.strip_prefix(QUOTA).and_then(|digits| digits.parse::<crate::PeerId>().ok());
-            let Some((id, quota)) = id.zip(Quota::decode(value)) else { return true };
-            self.quotas.insert(keys.namespace(&id.0), quota);
+            let Some((id, quota)) = noted_key(QUOTA, name).zip(Quota::decode(value)) else { return true };
+            self.quotas.insert(keys.namespace(&id), quota);
             false
         });
     }
 }
 
-fn note_name(namespace: &NamespaceId) -> String {
-    namespace.as_bytes().iter().fold(QUOTA.to_owned(), |name, byte| name + &format!("{byte:02x}"))
-}
-
 impl Planning<'_> {
-    /// Whether so much more of an entry's payload may be here.
-    pub(super) fn allows_bytes(&mut self, entry: &StoredEntry, available: u64, end: u64) -> bool {
-        self.allows(entry.namespace_id(), Growth { entries: 0, bytes: i128::from(end) - i128::from(available) })
+    /// Whether so much of a payload may be here, of which `available` bytes are.
+    pub(super) fn allows_bytes(&mut self, namespace: &NamespaceId, available: u64, end: u64) -> bool {
+        self.allows(namespace, Growth { entries: 0, bytes: i128::from(end) - i128::from(available) })
     }
 
     /// Whether a namespace may grow by this much. If so, it is taken into account.
     pub(super) fn allows(&mut self, namespace: &NamespaceId, by: Growth) -> bool {
         let Some(quota) = self.store.quotas.get(namespace) else { return true };
-        let known = self.store.namespace(namespace);
-        let here =
-            known.map_or(Growth::default(), |known| Growth { entries: known.index.len().into(), bytes: known.stored_bytes().into() });
-        let grown = self.grown.entry(namespace.clone()).or_insert(here);
+        let here = || {
+            let entries = self.store.index(namespace).map_or(0, Index::len);
+            Growth { entries: entries.into(), bytes: self.store.stored_bytes(namespace).into() }
+        };
+        let grown = self.grown.entry(namespace.clone()).or_insert_with(here);
         let next = Growth { entries: grown.entries + by.entries, bytes: grown.bytes + by.bytes };
         let fits = |by: i128, next: i128, most: Option<u64>| by <= 0 || most.is_none_or(|most| next <= most.into());
         let allowed = fits(by.entries, next.entries, quota.entries) && fits(by.bytes, next.bytes, quota.payload_bytes);

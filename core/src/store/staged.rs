@@ -9,18 +9,15 @@
 //! a payload has seen all of its staged bytes. A transfer from a peer that meets staged bytes fails, and is not begun again in its session
 //! unless somebody asks for it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use willow25::prelude::{NamespaceId, Path, SubspaceId};
 
 use super::{
     EntryRef, Store,
-    backend::{Backend, Change, StorageError},
-    draft::DRAFT,
+    backend::Change,
     events::Origin,
+    notes::note_name,
     plan::{Outcome, Plan, Planning, Quiet, Step},
     row::StoredEntry,
-    unheld::HELD,
 };
 use crate::willow::EntryId;
 
@@ -42,23 +39,9 @@ type Place<'a> = (&'a NamespaceId, &'a SubspaceId, &'a Path);
 /// The names of notes about staged payloads begin like this; the id of the entry follows, in hexadecimal.
 pub const STAGED: &str = "staged/";
 
-/// The name of a note about the payload of an entry.
-pub(super) fn note_name(kind: &str, id: &EntryId) -> String {
-    format!("{kind}{id}")
-}
-
-fn noted_id(kind: &str, name: &str) -> Option<EntryId> {
-    let digits: &[u8; 64] = name.strip_prefix(kind)?.as_bytes().try_into().ok()?;
-    let mut id = [0; 32];
-    for (byte, pair) in id.iter_mut().zip(digits.as_chunks::<2>().0) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(EntryId(id))
-}
-
 /// The change that takes a note about a staged payload back.
 pub(super) fn forget_note(id: &EntryId) -> Change {
-    Change::Note { name: note_name(STAGED, id), value: None }
+    Change::Note { name: note_name(STAGED, &id.0), value: None }
 }
 
 impl Store {
@@ -81,11 +64,11 @@ impl Store {
         if end <= here {
             return planning.finish(vec![Outcome::NothingNew]);
         }
-        if !planning.allows_bytes(entry.stored(), entry.available(), end) {
+        if !planning.allows_bytes(entry.namespace_id(), entry.available(), end) {
             return planning.finish(vec![Outcome::OverQuota]);
         }
         if staged.is_none() {
-            planning.put(Change::Note { name: note_name(STAGED, id), value: Some(here.to_be_bytes().to_vec()) });
+            planning.put(Change::Note { name: note_name(STAGED, &id.0), value: Some(here.to_be_bytes().to_vec()) });
         }
         bytes.drain(..usize::try_from(here - offset).unwrap_or(usize::MAX).min(bytes.len()));
         planning.put(Change::Payload { id: *id, offset: here, bytes });
@@ -101,7 +84,9 @@ impl Store {
             (Some(_), None) => Outcome::NothingNew,
             (Some(_), Some(staged)) if staged.by != by => Outcome::Occupied,
             (Some(entry), Some(staged)) if staged.end < entry.payload_length() => Outcome::Gap { available: staged.end },
-            (Some(entry), Some(staged)) if !planning.allows_bytes(entry.stored(), entry.available(), staged.end) => Outcome::OverQuota,
+            (Some(entry), Some(staged)) if !planning.allows_bytes(entry.namespace_id(), entry.available(), staged.end) => {
+                Outcome::OverQuota
+            }
             (Some(entry), Some(staged)) => {
                 planning.put(forget_note(id));
                 planning.quiet(Quiet::Unstage { id: *id });
@@ -132,33 +117,6 @@ impl Store {
         planning.finish(vec![outcome])
     }
 
-    /// To be called when the store has been loaded, with the notes that were beside it: payloads that were staged and never proven are dropped,
-    /// drafts that were not finished, too; what the notes say of quotas and of what peers hold is believed. Those notes are taken out.
-    ///
-    /// # Errors
-    /// If the backend fails.
-    pub async fn recover(&mut self, backend: &impl Backend, notes: &mut BTreeMap<String, Vec<u8>>) -> Result<(), StorageError> {
-        self.trust(notes.remove(HELD).as_deref());
-        self.take_quotas(notes);
-        let names: Vec<String> = notes.keys().filter(|name| name.starts_with(STAGED) || name.starts_with(DRAFT)).cloned().collect();
-        if names.is_empty() {
-            return Ok(());
-        }
-        let of = |kind: &str| names.iter().filter_map(|name| noted_id(kind, name)).collect::<BTreeSet<EntryId>>();
-        let (staged, mut drafts) = (of(STAGED), of(DRAFT));
-        let all = || self.namespaces.values().flat_map(|namespace| namespace.index.all()).map(|held| &held.stored);
-        let entries: Vec<StoredEntry> = all().filter(|entry| staged.contains(&entry.id())).cloned().collect();
-        all().for_each(|entry| _ = drafts.remove(&entry.id()));
-        let mut planning = Planning::new(self);
-        entries.iter().for_each(|entry| planning.put_anew(entry));
-        drafts.into_iter().for_each(|id| planning.put(Change::Remove(id)));
-        names.iter().for_each(|name| planning.put(Change::Note { name: name.clone(), value: None }));
-        backend.commit(planning.finish(Vec::new()).take_batch()).await?;
-        entries.iter().for_each(|entry| self.update(entry, |held| held.available = 0));
-        names.iter().for_each(|name| drop(notes.remove(name)));
-        Ok(())
-    }
-
     fn named(&self, (namespace, subspace, path): Place<'_>, id: &EntryId) -> Option<EntryRef<'_>> {
         self.get(namespace, subspace, path).filter(|entry| entry.id() == *id)
     }
@@ -166,7 +124,7 @@ impl Store {
 
 impl Planning<'_> {
     /// Puts an entry anew, without its payload.
-    fn put_anew(&mut self, entry: &StoredEntry) {
+    pub(super) fn put_anew(&mut self, entry: &StoredEntry) {
         self.put(Change::Remove(entry.id()));
         self.put(Change::Put(entry.clone()));
         self.put(forget_note(&entry.id()));

@@ -1,4 +1,4 @@
-//! Prefix sums over the blocks of an index: what of entries, and how many payload bytes, lie before a block.
+//! Prefix sums over the blocks of an index: how many entries of which sort, and how many payload bytes, lie before a block.
 //!
 //! A Fenwick tree: changing one block and asking for a prefix or a rank are O(log blocks); when blocks come or go it is rebuilt in
 //! O(blocks), which happens at most once per half a block of changes.
@@ -12,6 +12,8 @@ pub(crate) struct Weight {
     pub(crate) count: u64,
     /// Sum of their payload lengths in bytes. Lengths are claims of remote peers up to 2^64 - 1, hence the width.
     pub(crate) size: u128,
+    /// Sum of how much of them is here, in bytes.
+    pub(crate) stored: u128,
     /// Of those, entries whose payload is not all here.
     pub(crate) incomplete: u64,
     /// Of those, entries that no other node is known to hold.
@@ -21,13 +23,15 @@ pub(crate) struct Weight {
 impl Weight {
     /// The weight of one entry.
     pub(crate) fn of(held: &Held) -> Self {
-        let length = held.stored.payload_length();
-        Self { count: 1, size: length.into(), incomplete: (held.available < length).into(), unheld: held.unheld.into() }
+        let (length, available) = (held.stored.payload_length(), held.available);
+        let incomplete = (available < length).into();
+        Self { count: 1, size: length.into(), stored: available.into(), incomplete, unheld: held.unheld.into() }
     }
 
     pub(crate) fn add(&mut self, other: Self) {
         self.count += other.count;
         self.size += other.size;
+        self.stored += other.stored;
         self.incomplete += other.incomplete;
         self.unheld += other.unheld;
     }
@@ -35,6 +39,7 @@ impl Weight {
     pub(crate) fn sub(&mut self, other: Self) {
         self.count -= other.count;
         self.size -= other.size;
+        self.stored -= other.stored;
         self.incomplete -= other.incomplete;
         self.unheld -= other.unheld;
     }
