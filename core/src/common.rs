@@ -32,7 +32,7 @@ pub struct PeerId(pub [u8; 32]);
 
 impl fmt::Display for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex_from_key(&self.0))
     }
 }
 
@@ -53,6 +53,12 @@ impl FromStr for PeerId {
     fn from_str(text: &str) -> Result<Self, PeerIdError> {
         key_from_hex(text).map(Self).ok_or(PeerIdError)
     }
+}
+
+/// 64 hexadecimal digits. Every entry that an app sees has three such texts: digit by digit, without the machinery of formatting.
+fn hex_from_key(key: &[u8; 32]) -> String {
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + (value - 10) });
+    key.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// 32 bytes from 64 hexadecimal digits.

@@ -58,7 +58,11 @@ export function answered(promise) {
   return new Promise((resolve, reject) => {
     if (fatal !== undefined) return reject(fatal);
     waiting.add(reject);
-    Promise.resolve(promise).then(resolve, reject).finally(() => waiting.delete(reject));
+    const settle = (how) => (outcome) => {
+      waiting.delete(reject);
+      how(outcome);
+    };
+    Promise.resolve(promise).then(settle(resolve), settle(reject));
   });
 }
 

@@ -1,12 +1,13 @@
 //! Arguments on their way in. Whatever is wrong is an `invalidArgument` that names the argument; unknown names of options are wrong, too.
 
-use std::{cell::RefCell, collections::VecDeque, thread::LocalKey};
+use std::{cell::RefCell, collections::VecDeque};
 
 use js_sys::{Array, Date, Object, Reflect, Uint8Array};
 use osier_core::{PeerId, willow::time};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 
+use super::texts::{self, Recent, recent};
 use crate::node::{
     Access, Area, Attempts, EntryKey, Error, Interest, Interests, Lifecycle, Limits, Lock, Mode, NamespaceId, NamespaceKind, NodeOptions,
     Path, PeerAddress, Quota, ReconnectPolicy, SecretKey, SessionInit, StorageOptions, SubspaceId,
@@ -20,34 +21,36 @@ const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 const DEFAULT_DATABASE: &str = "osier";
 
 /// An object of options, of which only known names may be set.
-pub(super) struct Fields<'a> {
-    object: &'a JsValue,
-}
+pub(super) struct Fields(Vec<(&'static str, JsValue)>);
 
-impl<'a> Fields<'a> {
+impl Fields {
     /// # Errors
     /// When `value` is no object, or has a field that is not in `known`.
-    pub(super) fn of(value: &'a JsValue, argument: &'static str, known: &[&str]) -> Result<Self, Error> {
+    pub(super) fn of(value: &JsValue, argument: &'static str, known: &[&'static str]) -> Result<Self, Error> {
         let Some(object) = value.dyn_ref::<Object>().filter(|_| !value.is_function() && !Array::is_array(value)) else {
             return Err(Error::invalid_argument(argument, "expected an object"));
         };
-        for name in Object::keys(object).iter().filter_map(|name| name.as_string()) {
-            if !known.contains(&name.as_str()) {
-                return Err(Error::invalid_argument(argument, format!("`{name}` is no option here; there are: {}", known.join(", "))));
-            }
+        let names: Vec<JsValue> = known.iter().map(|name| texts::name(name)).collect();
+        if let Some(unknown) = Object::keys(object).iter().find(|key| !names.contains(key)) {
+            let unknown = unknown.as_string().unwrap_or_default();
+            return Err(Error::invalid_argument(argument, format!("`{unknown}` is no option here; there are: {}", known.join(", "))));
         }
-        Ok(Self { object: value })
+        let read = |(&field, name)| match Reflect::get(value, name) {
+            Ok(value) => Ok((field, value)),
+            Err(_) => Err(Error::invalid_argument(field, "it cannot be read")),
+        };
+        known.iter().zip(&names).map(read).collect::<Result<_, _>>().map(Self)
     }
 
     /// The field as it is; `None` if it is absent, undefined or null.
-    pub(super) fn raw(&self, name: &'static str) -> Result<Option<JsValue>, Error> {
-        let value = Reflect::get(self.object, &name.into()).map_err(|_| Error::invalid_argument(name, "it cannot be read"))?;
-        Ok(Some(value).filter(|value| !value.is_undefined() && !value.is_null()))
+    pub(super) fn raw(&self, name: &str) -> Option<&JsValue> {
+        let (_, value) = self.0.iter().find(|(field, _)| *field == name)?;
+        Some(value).filter(|value| !value.is_undefined() && !value.is_null())
     }
 
     /// The field as plain data.
     pub(super) fn get<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Error> {
-        self.raw(name)?.map(|value| plain(value, name)).transpose()
+        self.raw(name).map(|value| plain(value.clone(), name)).transpose()
     }
 
     /// The field through a conversion of this module.
@@ -56,7 +59,7 @@ impl<'a> Fields<'a> {
         name: &'static str,
         convert: impl Fn(&JsValue, &'static str) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        self.raw(name)?.map(|value| convert(&value, name)).transpose()
+        self.raw(name).map(|value| convert(value, name)).transpose()
     }
 
     /// The same for a field that must be there.
@@ -106,36 +109,18 @@ fn key(value: &JsValue, argument: &'static str) -> Result<[u8; 32], Error> {
     Ok(id.0)
 }
 
-/// How many ids of a kind are remembered.
-const RECENT_IDS: usize = 16;
-
-/// Ids and the points that they stand for, the latest first.
-type Recent<T> = RefCell<VecDeque<([u8; 32], T)>>;
-
+// To find the point of an id costs a fifth of a signature.
 thread_local! {
     static NAMESPACES: Recent<NamespaceId> = const { RefCell::new(VecDeque::new()) };
     static USERS: Recent<SubspaceId> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// An id from its bytes. To find the point costs a fifth of a signature, and most calls name the same few ids.
-fn recent<T: Clone>(ids: &'static LocalKey<Recent<T>>, bytes: [u8; 32], make: impl FnOnce(&[u8; 32]) -> T) -> T {
-    ids.with_borrow_mut(|ids| {
-        if let Some((_, id)) = ids.iter().find(|(known, _)| *known == bytes) {
-            return id.clone();
-        }
-        let id = make(&bytes);
-        ids.truncate(RECENT_IDS - 1);
-        ids.push_front((bytes, id.clone()));
-        id
-    })
-}
-
 pub(super) fn namespace(value: &JsValue, argument: &'static str) -> Result<NamespaceId, Error> {
-    Ok(recent(&NAMESPACES, key(value, argument)?, NamespaceId::from_bytes))
+    Ok(recent(&NAMESPACES, &key(value, argument)?, NamespaceId::from_bytes))
 }
 
 pub(super) fn user(value: &JsValue, argument: &'static str) -> Result<SubspaceId, Error> {
-    Ok(recent(&USERS, key(value, argument)?, SubspaceId::from_bytes))
+    Ok(recent(&USERS, &key(value, argument)?, SubspaceId::from_bytes))
 }
 
 pub(super) fn peer(value: &JsValue, argument: &'static str) -> Result<PeerId, Error> {
@@ -246,8 +231,8 @@ pub(super) fn order(value: &JsValue, argument: &'static str) -> Result<bool, Err
 pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
     let fields = Fields::of(value, "options", &["relays", "storage", "lock", "secretKey", "reconnect", "limits"])?;
     let lock = fields.with("lock", lock)?.unwrap_or_default();
-    let place = match fields.raw("storage")? {
-        Some(storage) => database(&storage)?,
+    let place = match fields.raw("storage") {
+        Some(storage) => database(storage)?,
         None => Some(DEFAULT_DATABASE.to_owned()),
     };
     let mut options = NodeOptions {
@@ -258,9 +243,9 @@ pub(super) fn open_options(value: &JsValue) -> Result<NodeOptions, Error> {
         reconnect: fields.with("reconnect", reconnect_policy)?.unwrap_or_default(),
         ..NodeOptions::default()
     };
-    if let Some(limits) = fields.raw("limits")? {
+    if let Some(limits) = fields.raw("limits") {
         let fields =
-            Fields::of(&limits, "limits", &["maxHandshakes", "maxHandshakesPerPeer", "maxSessions", "maxTransfersPerPeer", "maxFuture"])?;
+            Fields::of(limits, "limits", &["maxHandshakes", "maxHandshakesPerPeer", "maxSessions", "maxTransfersPerPeer", "maxFuture"])?;
         let Limits { handshakes, handshakes_per_peer, sessions, payloads_per_session } = options.limits;
         options.limits = Limits {
             handshakes: fields.with("maxHandshakes", size)?.unwrap_or(handshakes),

@@ -14,6 +14,7 @@ mod intent;
 mod node;
 mod output;
 mod payload;
+mod texts;
 
 pub use drops::{RawExport, RawImport};
 pub use events::RawEvents;

@@ -6,7 +6,7 @@ use osier_core::{PeerId, Role};
 use serde::{Serialize, Serializer};
 use wasm_bindgen::JsValue;
 
-use super::error;
+use super::{error, texts};
 use crate::node::{
     Access, Area, CapabilityInfo, Completion, EntryInfo, EntryKey, Error, FetchProgress, Grant, ImportedSecret, Joined, NamespaceInfo,
     NamespaceKind, NodeStatus, Opening, Origin, Path, PeerAddress, PeerEvent, PeerInfo, PeerState, Quota, RelayState, Retry, SessionEvent,
@@ -56,23 +56,33 @@ fn components(path: &Path) -> Vec<Component<'_>> {
     path.components().map(|component| Component(component.as_bytes())).collect()
 }
 
+/// An id, whose text is at hand.
+#[derive(Serialize)]
+struct Id(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue);
+
+impl Id {
+    fn of(bytes: &[u8; 32]) -> Self {
+        Self(texts::id(bytes))
+    }
+}
+
 #[derive(Serialize)]
 struct Key<'a> {
-    namespace: String,
-    user: String,
+    namespace: Id,
+    user: Id,
     path: Vec<Component<'a>>,
 }
 
 impl<'a> Key<'a> {
     fn of(key: &'a EntryKey) -> Self {
-        Self { namespace: hex(key.namespace.as_bytes()), user: hex(key.subspace.as_bytes()), path: components(&key.path) }
+        Self { namespace: Id::of(key.namespace.as_bytes()), user: Id::of(key.subspace.as_bytes()), path: components(&key.path) }
     }
 }
 
 #[derive(Serialize)]
 struct Entry<'a> {
-    namespace: String,
-    user: String,
+    namespace: Id,
+    user: Id,
     path: Vec<Component<'a>>,
     timestamp: u64,
     length: f64,
@@ -83,8 +93,8 @@ struct Entry<'a> {
 impl<'a> Entry<'a> {
     fn of(entry: &'a EntryInfo) -> Self {
         Self {
-            namespace: hex(entry.namespace.as_bytes()),
-            user: hex(entry.subspace.as_bytes()),
+            namespace: Id::of(entry.namespace.as_bytes()),
+            user: Id::of(entry.subspace.as_bytes()),
             path: components(&entry.path),
             timestamp: entry.timestamp,
             length: number(entry.payload_length),

@@ -287,6 +287,8 @@ impl<B: Backend> Storage<B> {
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Closed) => return Err(Error::ShuttingDown),
             }
+            // Whoever is about to ask in the same breath comes along.
+            n0_future::future::yield_now().await;
             let (group, plan) = plan_some(&self.store.borrow());
             group.tell(self.carry_out(plan).await);
         }

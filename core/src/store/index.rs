@@ -243,6 +243,42 @@ impl Index {
         }
     }
 
+    /// Inserts many rows in their places. The caller has made sure that none of their keys is there, or twice among them. Each block is
+    /// visited once, in order: so what is looked at is near, as it is not for rows that come one by one.
+    pub(crate) fn insert_all(&mut self, mut rows: Vec<Held>) {
+        rows.sort_unstable_by(|a, b| a.stored.place_cmp(&b.stored));
+        let mut rows = rows.into_iter().peekable();
+        let mut blocks = std::mem::take(&mut self.blocks).into_iter().peekable();
+        while let Some(mut block) = blocks.next().or_else(|| rows.peek().is_some().then(|| self.new_block(Vec::new()))) {
+            let next = blocks.peek().and_then(|next| next.rows.first()).map(|row| row.stored.clone());
+            let (mut at, before) = (0, block.rows.len());
+            while let Some(row) = rows.next_if(|row| next.as_ref().is_none_or(|next| row.stored.place_cmp(next).is_lt())) {
+                at += block.rows[at..].partition_point(|other| other.stored.place_cmp(&row.stored).is_lt());
+                block.rows.insert(at, row);
+            }
+            if block.rows.len() == before {
+                self.blocks.push(block);
+            } else {
+                self.push_split(block);
+            }
+        }
+        self.rebuild_totals();
+    }
+
+    /// Puts a block that has changed behind the others, in as many parts as it needs.
+    fn push_split(&mut self, mut block: Block) {
+        let len = block.rows.len();
+        let parts = if len > MOST { len.div_ceil(JOINED) } else { 1 };
+        let mut upper: Vec<_> = (1..parts).rev().map(|part| block.rows.split_off(len * part / parts)).collect();
+        block.stamp = self.stamp();
+        block.measure();
+        self.blocks.push(block);
+        while let Some(rows) = upper.pop() {
+            let block = self.new_block(rows);
+            self.blocks.push(block);
+        }
+    }
+
     fn split(&mut self, at: usize) {
         let rows = &mut self.blocks[at].rows;
         let upper = rows.split_off(rows.len() / 2);

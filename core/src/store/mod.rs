@@ -125,15 +125,28 @@ impl Namespace {
     }
 
     fn insert(&mut self, held: Held) {
-        let subspace = held.stored.subspace();
+        self.meet(&held.stored);
+        self.index.insert(held);
+    }
+
+    /// As [`Namespace::insert`] for each.
+    fn insert_all(&mut self, rows: Vec<Held>) {
+        let authors = rows.chunk_by(|a, b| {
+            Arc::ptr_eq(a.stored.subspace(), b.stored.subspace()) && Arc::ptr_eq(a.stored.capability(), b.stored.capability())
+        });
+        authors.filter_map(<[_]>::first).for_each(|row| self.meet(&row.stored));
+        self.index.insert_all(rows);
+    }
+
+    /// What an entry shares with others of its author is at hand for them.
+    fn meet(&mut self, stored: &StoredEntry) {
+        let (subspace, capability) = (stored.subspace(), stored.capability());
         let author =
             self.authors.entry(*subspace.bytes()).or_insert_with(|| Author { subspace: subspace.clone(), capabilities: Vec::new() });
-        let capability = held.stored.capability();
         if !author.capabilities.iter().any(|known| Arc::ptr_eq(known, capability)) {
             author.capabilities.truncate(SHARED_CAPABILITIES - 1);
             author.capabilities.insert(0, capability.clone());
         }
-        self.index.insert(held);
     }
 
     fn find(&self, entry: &StoredEntry) -> index::Position {
@@ -210,8 +223,14 @@ impl Store {
 
     /// Takes over a part of what a backend has kept. For a new store, before anything else.
     pub fn restore(&mut self, chunk: Chunk) {
+        let mut rows = BTreeMap::<_, Vec<Held>>::new();
         for (stored, available) in chunk.entries {
-            self.namespace_of(&stored).insert(Held { stored, available, unheld: true });
+            rows.entry(*stored.namespace_id().as_bytes()).or_default().push(Held { stored, available, unheld: true });
+        }
+        for of_one in rows.into_values() {
+            if let Some(of) = of_one.first().map(|row| row.stored.clone()) {
+                self.namespace_of(&of).insert_all(of_one);
+            }
         }
         self.epoch += 1;
         self.events.begin_at(chunk.progress);

@@ -172,6 +172,16 @@ impl StoredEntry {
         &self.0.key
     }
 
+    /// The order of places in a namespace.
+    pub(crate) fn place_cmp(&self, other: &Self) -> Ordering {
+        let subspaces = if Arc::ptr_eq(self.subspace(), other.subspace()) {
+            Ordering::Equal
+        } else {
+            self.subspace_bytes().cmp(other.subspace_bytes())
+        };
+        subspaces.then_with(|| self.key().cmp(other.key()))
+    }
+
     pub(crate) fn micros(&self) -> u64 {
         self.0.timestamp
     }

@@ -96,3 +96,20 @@ fn an_update_of_a_whole_subspace_is_one_insert() {
     assert_eq!(store.len(), 6);
     store.index(&namespace(2)).unwrap().check();
 }
+
+#[test]
+fn parts_that_are_restored_are_in_their_order_whatever_order_they_come_in() {
+    let from = filled(&[300, 7, 40]);
+    let entries: Vec<_> = from.entries(&namespace(2), &Range3d::full()).map(|entry| (entry.stored().clone(), entry.available())).collect();
+    for size in [1, 3, 50, 400] {
+        let mut store = Store::new();
+        // One of 347 and 131 after another: each once, far from the one before.
+        let order = (0..entries.len()).map(|at| entries[at * 131 % entries.len()].clone()).collect::<Vec<_>>();
+        for part in order.chunks(size) {
+            store.restore(Chunk { entries: part.to_vec(), ..Chunk::default() });
+            store.index(&namespace(2)).unwrap().check();
+        }
+        let restored = store.entries(&namespace(2), &Range3d::full()).map(|entry| entry.id());
+        assert!(restored.eq(entries.iter().map(|(entry, _)| entry.id())), "parts of {size}");
+    }
+}
