@@ -26,6 +26,6 @@ pub fn command(measures: &[String]) -> Outcome {
         vec![Mount { path: "/bench/", folder: root().join("bench/pages") }, Mount { path: "/modules/", folder: modules.clone() }];
     mounts.extend(site_mounts());
     let server = Server::start(0, mounts)?;
-    let mut script = node_script(&root().join("bench/run.mjs"), &server, &osier, &browser.chromium);
+    let mut script = node_script(&root().join("bench/run.mjs"), &server, &osier, &browser.chromium)?;
     run(script.args(measures).env("OSIER_RELAY", relay.url()).env("OSIER_MODULES", modules))
 }
