@@ -50,8 +50,8 @@ async function reconnect(page) {
 }
 
 function sizes() {
-  const ours = compressed(packageFolder, "generated", "osier_bg.wasm");
-  return { ours, baseline: compressed(modules, "iroh", "bench_iroh_bg.wasm") };
+  const ours = compressed(packageFolder, "osier.wasm");
+  return { ours, baseline: compressed(modules, "iroh.wasm") };
 }
 
 function row([name, sentence, goal], { ratio, ours, baseline, unit, heap }) {

@@ -75,7 +75,11 @@ export interface OpenOptions {
   lock?: "wait" | "fail" | "steal";
   /** The endpoint's secret key, 32 bytes; default: made once and kept in the storage. `"ephemeral"`: made for this node and forgotten with it. */
   secretKey?: Uint8Array | "ephemeral";
-  /** Where the WebAssembly module comes from; default: the file beside the package's script. */
+  /**
+   * Where the WebAssembly module comes from, which all nodes here share: what is given when it is loaded counts. By default `osier` takes the
+   * file beside it, `osier/inline` the copy inside, `osier/slim` what one of the two would take if the app imports it, too. A load that failed
+   * (`wasmLoadFailed`) is tried again by the next `open`.
+   */
   wasm?: WebAssembly.Module | BufferSource | Response | URL | string;
   /**
    * Who may connect: called with the id of each peer that does, and not again when that peer merely replaces a lost connection. Without it

@@ -1,7 +1,7 @@
-// The package's only entry. Importing it has no side effect and needs no browser global: the WebAssembly module is
-// loaded by the first `WillowNode.open`.
-export { WillowNode } from "./lib/node.js";
-export { Intent } from "./lib/intent.js";
-export { IncomingSession } from "./lib/incoming.js";
-export { WillowError } from "./lib/error.js";
-export { dateFromTimestamp, timestampFromDate } from "./lib/time.js";
+// The runtime, and the module in a file beside this one. It is loaded by the first `WillowNode.open`, not by the import.
+import { known } from "./lib/load.js";
+
+export * from "./slim.js";
+
+// Literally so: bundlers look for it.
+known.beside = () => new URL("./osier.wasm", import.meta.url);

@@ -9,7 +9,7 @@ import { durableSync, largePayload, localWrites, opening } from "./storage.mjs";
 /** Payload throughput, page to page, and a raw stream of iroh with its defaults: MiB/s. */
 export async function throughput(relay, mebibytes, rounds) {
   const bytes = mebibytes * 1024 * 1024;
-  await initIroh();
+  await initIroh({ module_or_path: "/modules/iroh.wasm" });
   const link = await RawLink.open(relay);
   const { a, b, user, namespace, ticket, close } = await pair(relay);
   const joined = await b.join(ticket);
@@ -35,7 +35,7 @@ export async function throughput(relay, mebibytes, rounds) {
 
 /** A fresh sync of small entries by one author with their payloads, and the verification of as many signatures alone: ms. */
 export async function freshSync(relay, count, rounds) {
-  await initCore();
+  await initCore({ module_or_path: "/modules/core.wasm" });
   const signatures = Signatures.of_one_author();
   signatures.sign(count);
   const verified = [];
@@ -52,7 +52,7 @@ export async function freshSync(relay, count, rounds) {
 
 /** A local insert of a small entry, and one signature alone: µs. */
 export async function insert(relay, count, rounds) {
-  await initCore();
+  await initCore({ module_or_path: "/modules/core.wasm" });
   const node = await WillowNode.open({ relays: [relay], storage: "memory" });
   const user = await node.createUser();
   const namespace = await node.createNamespace({ kind: "owned", owner: user });
@@ -75,7 +75,7 @@ export async function insert(relay, count, rounds) {
 
 /** What one difference among so many entries costs beyond the entry, and none. The baseline is the goal: 4,000 bytes. */
 export async function findDifference(count) {
-  await initCore();
+  await initCore({ module_or_path: "/modules/core.wasm" });
   const cost = (more) => {
     const { bytes, entry_bytes: own, round_trips: roundTrips } = difference(count, more);
     return { bytes: bytes - own, round_trips: roundTrips };

@@ -17,7 +17,7 @@ async function arrival(news) {
 
 /** A small entry there and another back, from write to event each, and a byte there and back over a raw stream: µs. */
 export async function latency(relay, rounds) {
-  await initIroh();
+  await initIroh({ module_or_path: "/modules/iroh.wasm" });
   const link = await RawLink.open(relay);
   const { a, b, user, namespace, ticket, close } = await pair(relay);
   const joined = await b.join(ticket);
@@ -115,7 +115,7 @@ export async function relayIsBack(relay) {
 
 /** Bytes of the module's heap per connected peer that is idle, from `few` peers to `many`, and the same of raw iroh. */
 export async function idlePeers(relay, few, many) {
-  await initIroh();
+  await initIroh({ module_or_path: "/modules/iroh.wasm" });
   const workers = [await startWorker(), await startWorker()];
   const { node, ticket } = await survivor(relay);
   const hub = await RawHub.open(relay);

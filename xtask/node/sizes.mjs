@@ -1,15 +1,21 @@
-// Prints the sizes of files, raw and compressed as a web server would: node sizes.mjs FILE…
-import { readFileSync } from "node:fs";
-import { basename } from "node:path";
-import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+// Prints a table of what the package weighs, raw and compressed as a web server would: node sizes.mjs FOLDER
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { brotliCompress, constants, gzipSync } from "node:zlib";
 
-const files = process.argv.slice(2);
-const kilobytes = (bytes) => `${(bytes.length / 1000).toFixed(1)} kB`.padStart(12);
+const [folder] = process.argv.slice(2);
+const scripts = ["slim.js", ...readdirSync(join(folder, "lib")).map((name) => join("lib", name)), "generated/osier.js"];
+const rows = { "`osier.wasm`": ["osier.wasm"], "the module inside `osier/inline`": ["generated/inline.js"], "the scripts": scripts };
 
-console.log(`${"".padEnd(24)}${["raw", "gzip", "brotli"].map((name) => name.padStart(12)).join("")}`);
-for (const file of files) {
-  const raw = readFileSync(file);
-  const gzip = gzipSync(raw, { level: 9 });
-  const brotli = brotliCompressSync(raw, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: raw.length } });
-  console.log(`${basename(file).padEnd(24)}${[raw, gzip, brotli].map(kilobytes).join("")}`);
+const kilobytes = (bytes) => `${(bytes.length / 1000).toFixed(1)} kB`;
+const brotli = promisify(brotliCompress);
+
+/** A row of the table. Brotli takes seconds, and a thread of its own. */
+async function row([name, files]) {
+  const raw = Buffer.concat(files.map((file) => readFileSync(join(folder, file))));
+  const packed = [gzipSync(raw, { level: 9 }), await brotli(raw, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: raw.length } })];
+  return `| ${[name, ...[raw, ...packed].map(kilobytes)].join(" | ")} |`;
 }
+
+console.log(["| | raw | gzip | brotli |", "|---|--:|--:|--:|", ...(await Promise.all(Object.entries(rows).map(row)))].join("\n"));

@@ -17,8 +17,8 @@ pub fn command(measures: &[String]) -> Outcome {
     setup::npm_packages()?;
     let browser = setup::chromium()?;
     let modules = target().join("bench");
-    Module { package: "bench-iroh", library: "bench_iroh", folder: modules.join("iroh") }.build()?;
-    Module { package: "bench-core", library: "bench_core", folder: modules.join("core") }.build()?;
+    Module { package: "bench-iroh", library: "bench_iroh", folder: modules.join("iroh"), file: modules.join("iroh.wasm") }.build()?;
+    Module { package: "bench-core", library: "bench_core", folder: modules.join("core"), file: modules.join("core.wasm") }.build()?;
     build::site()?;
     let osier = osier()?;
     let relay = Relay::start(&osier, 0)?;
@@ -26,6 +26,6 @@ pub fn command(measures: &[String]) -> Outcome {
         vec![Mount { path: "/bench/", folder: root().join("bench/pages") }, Mount { path: "/modules/", folder: modules.clone() }];
     mounts.extend(site_mounts());
     let server = Server::start(0, mounts)?;
-    let mut script = node_script(&root().join("bench/run.mjs"), &server, &osier, &browser.chromium);
+    let mut script = node_script(&root().join("bench/run.mjs"), &server, &osier, &browser.chromium)?;
     run(script.args(measures).env("OSIER_RELAY", relay.url()).env("OSIER_MODULES", modules))
 }

@@ -1,8 +1,9 @@
 //! `cargo xtask build`: from Rust to what is shipped. Three steps, each on the last one's result:
-//! the wasm module with its glue (`pkg/generated/`), the npm package (`target/package/`), the site (`target/site/`).
+//! the wasm module (`pkg/osier.wasm`) with its glue (`pkg/generated/`), the npm package (`target/package/`), the site (`target/site/`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -28,7 +29,7 @@ pub fn command(arguments: &[String]) -> Outcome {
         return Err(format!("build takes no arguments, not `{argument}`").into());
     }
     site()?;
-    print!("{}", sizes(&[root().join("pkg/generated/osier_bg.wasm")])?);
+    println!("{}", sizes()?);
     println!("package: {}", tarball()?.display());
     println!("site:    {}", site_folder().display());
     Ok(())
@@ -38,21 +39,19 @@ pub fn command(arguments: &[String]) -> Outcome {
 pub struct Module {
     /// The cargo package.
     pub package: &'static str,
-    /// The name of its library target, which is also that of the files.
+    /// The name of its library target, which is also that of the glue.
     pub library: &'static str,
-    /// Where the module and its glue go.
+    /// Where the glue goes.
     pub folder: PathBuf,
+    /// The finished module. The glue does not know where it is.
+    pub file: PathBuf,
 }
 
 impl Module {
     /// The module of the npm package.
     pub fn shipped() -> Self {
-        Self { package: "osier", library: "osier", folder: root().join("pkg/generated") }
-    }
-
-    /// The path of the finished module.
-    pub fn file(&self) -> PathBuf {
-        self.folder.join(format!("{}_bg.wasm", self.library))
+        let package = root().join("pkg");
+        Self { package: "osier", library: "osier", folder: package.join("generated"), file: package.join("osier.wasm") }
     }
 
     /// Compiles, binds and shrinks the module, unless nothing has changed.
@@ -60,12 +59,13 @@ impl Module {
         setup::wasm_target()?;
         run(cargo().args(["build", "--release", "--lib", "--target", setup::WASM, "--package", self.package]))?;
         let compiled = target().join(setup::WASM).join("release").join(format!("{}.wasm", self.library));
-        if is_newer(&self.file(), &compiled) {
+        if is_newer(&self.file, &compiled) {
             return Ok(());
         }
         let bindgen = setup::wasm_bindgen()?.join("wasm-bindgen");
         let bound = target().join("bindgen").join(self.library);
-        run(program(bindgen).args(["--target", "web", "--out-name", self.library, "--out-dir"]).arg(&bound).arg(&compiled))?;
+        let options = ["--target", "web", "--omit-default-module-path", "--out-name", self.library, "--out-dir"];
+        run(program(bindgen).args(options).arg(&bound).arg(&compiled))?;
         self.shrink(&bound)
     }
 
@@ -83,7 +83,7 @@ impl Module {
                 fs::copy(&file, self.folder.join(name))?;
             }
         }
-        fs::rename(&small, self.file())?;
+        fs::rename(&small, &self.file)?;
         Ok(())
     }
 }
@@ -98,6 +98,7 @@ pub fn package() -> Outcome<PathBuf> {
     for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
         fs::copy(root().join(licence), contents.join(licence))?;
     }
+    run(node("inline.mjs").arg(contents.join("osier.wasm")).arg(contents.join("generated/inline.js")))?;
     let pack = ["pack", "--loglevel=error", "--pack-destination"];
     capture(program("npm").args(pack).arg(package_folder()).current_dir(contents))?;
     tarball()
@@ -124,16 +125,24 @@ pub fn site() -> Outcome {
     Ok(())
 }
 
-/// A table of the sizes of `files`: raw, gzip and brotli, each at its highest level.
-pub fn sizes(files: &[PathBuf]) -> Outcome<String> {
-    capture(program("node").arg(root().join("xtask/node/sizes.mjs")).args(files))
+/// A table of what the package weighs: raw, gzip and brotli, each at its highest level.
+fn sizes() -> Outcome<String> {
+    capture(node("sizes.mjs").arg(package_folder().join("osier")))
+}
+
+/// A script of xtask/node.
+fn node(script: &str) -> Command {
+    let mut command = program("node");
+    command.arg(root().join("xtask/node").join(script));
+    command
 }
 
 fn package_folder() -> PathBuf {
     target().join("package")
 }
 
-fn tarball() -> Outcome<PathBuf> {
+/// What npm packed.
+pub fn tarball() -> Outcome<PathBuf> {
     let files = fs::read_dir(package_folder())?.filter_map(Result::ok).map(|entry| entry.path());
     files.into_iter().find(|file| file.extension().is_some_and(|it| it == "tgz")).ok_or_else(|| "npm pack made no tarball".into())
 }

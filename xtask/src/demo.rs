@@ -53,7 +53,7 @@ fn headless() -> Outcome {
     let osier = osier()?;
     let relay = Relay::start(&osier, 0)?;
     let server = Server::start(0, test_mounts())?;
-    let mut script = node_script(&root().join("tests/e2e/demo.mjs"), &server, &osier, &browser.chromium);
+    let mut script = node_script(&root().join("tests/e2e/demo.mjs"), &server, &osier, &browser.chromium)?;
     run(script.env("OSIER_RELAY", relay.url()))
 }
 
@@ -64,12 +64,12 @@ pub fn osier() -> Outcome<PathBuf> {
 }
 
 /// A script of tests/e2e with what it needs to know in its environment.
-pub fn node_script(script: &Path, server: &Server, osier: &Path, chromium: &Path) -> Command {
+pub fn node_script(script: &Path, server: &Server, osier: &Path, chromium: &Path) -> Outcome<Command> {
     let mut command = program("node");
     command.arg(script).current_dir(root());
     command.env("OSIER_SITE", server.url()).env("OSIER_PROGRAM", osier).env("OSIER_CHROMIUM", chromium);
-    command.env("OSIER_PACKAGE", site().join("osier"));
-    command
+    command.env("OSIER_PACKAGE", site().join("osier")).env("OSIER_TARBALL", build::tarball()?);
+    Ok(command)
 }
 
 /// `text` as a component of a URL.

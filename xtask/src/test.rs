@@ -177,7 +177,7 @@ fn end_to_end(filters: &[String]) -> Outcome<Counts> {
     let osier = osier()?;
     let server = Server::start(0, test_mounts())?;
     let summary = target().join("end-to-end.tap");
-    let mut command = node_script("--test".as_ref(), &server, &osier, &browser.chromium);
+    let mut command = node_script("--test".as_ref(), &server, &osier, &browser.chromium)?;
     command.args([
         "--test-concurrency=3",
         "--test-timeout=600000",
@@ -192,8 +192,12 @@ fn end_to_end(filters: &[String]) -> Outcome<Counts> {
 }
 
 fn end_to_end_files() -> Outcome<Vec<PathBuf>> {
-    let entries: Vec<_> = fs::read_dir(root().join("tests/e2e"))?.collect::<Result<_, _>>()?;
-    let mut files: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
+    let mut files = Vec::new();
+    for folder in ["tests/e2e", "tests/package"] {
+        for entry in fs::read_dir(root().join(folder))? {
+            files.push(entry?.path());
+        }
+    }
     files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
     files.sort();
     Ok(files)

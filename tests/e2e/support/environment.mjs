@@ -14,3 +14,5 @@ export const program = () => required("OSIER_PROGRAM");
 export const chromiumPath = () => required("OSIER_CHROMIUM");
 /** Folder of the unpacked npm package. */
 export const packageFolder = () => required("OSIER_PACKAGE");
+/** The tarball that npm packed. */
+export const tarball = () => required("OSIER_TARBALL");

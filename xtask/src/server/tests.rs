@@ -44,5 +44,5 @@ fn a_request_over_the_wire_is_answered() {
 
 #[test]
 fn wasm_has_its_own_type() {
-    assert_eq!(content_type(Path::new("osier_bg.wasm")), "application/wasm");
+    assert_eq!(content_type(Path::new("osier.wasm")), "application/wasm");
 }
