@@ -4,4 +4,5 @@ import { known } from "./lib/load.js";
 export * from "./slim.js";
 
 // Literally so: bundlers look for it.
+known.worker = () => new URL("./worker.js", import.meta.url);
 known.beside = () => new URL("./osier.wasm", import.meta.url);

@@ -3,7 +3,7 @@ const CODES = new Set([
   "invalidArgument", "invalidTicket", "ticketForAnotherUser", "obsolete", "notAuthorised", "noSuchUser", "noSuchNamespace", "noSuchEntry",
   "payloadMissing", "payloadUnreadable", "invalidSignature", "invalidDrop", "timestampTooFarAhead", "selfPeer", "dialFailed", "timeout", "refused",
   "unsupportedVersion", "protocolViolation", "duplicate", "limitExceeded", "identityInUse", "transport", "closed", "aborted",
-  "shuttingDown", "quotaExceeded", "storageLost", "storageVersion", "storageUnavailable", "alreadyOpen", "storage", "fatal", "internal", "wasmLoadFailed",
+  "shuttingDown", "quotaExceeded", "storageLost", "storageVersion", "storageUnavailable", "alreadyOpen", "storage", "hostFailed", "fatal", "internal", "wasmLoadFailed",
 ]);
 
 /** The one error class of the package. `code` is stable and part of the contract; the message is for people. */
@@ -42,11 +42,20 @@ let fatal;
 /** How to reject the calls that wait for the module. */
 const waiting = new Set();
 
+/** Who else is told. */
+let told = () => {};
+
+/** Has `tell` called with the message when the module traps. */
+export function onTrap(tell) {
+  told = tell;
+}
+
 /** The module has trapped: whoever waits for it, and whoever calls it from now on, is told so. */
 export function trapped(message) {
   fatal ??= trap(message);
   for (const reject of waiting) reject(fatal);
   waiting.clear();
+  told(message);
 }
 
 function trap(message) {

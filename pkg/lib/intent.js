@@ -55,3 +55,17 @@ export class Intent {
     }
   }
 }
+
+/** Stands in for the module's intent when the arguments were refused: it has failed, and says so in each way. */
+export function failedIntent(peer, error) {
+  return {
+    peer: typeof peer === "string" ? peer : String(peer?.id),
+    completed: () => Promise.reject(error),
+    addInterests: () => Promise.reject(new WillowError("closed", "the intent has failed")),
+    close() {},
+    events() {
+      const items = [{ type: "error", error }];
+      return { next: async () => items.shift(), close() {} };
+    },
+  };
+}

@@ -3,7 +3,7 @@ import { WillowError, invalid, trapped } from "./error.js";
 
 /**
  * Where the module is, as the entries that were imported know it: functions that return a source, or a promise of one. What is `inline`
- * needs no network and goes first; what is `beside` is a file of the package.
+ * needs no network and goes first; what is `beside` is a file of the package. `worker` gives the address of the script for workers.
  */
 export const known = {};
 

@@ -4,8 +4,9 @@ import { acceptHandler } from "./accept.js";
 import { breathe } from "./breathe.js";
 import { dropStream, readDrop } from "./drop.js";
 import { WillowError, guarded, invalid } from "./error.js";
+import { openIn, placesFor } from "./host/open.js";
 import { IncomingSession } from "./incoming.js";
-import { Intent } from "./intent.js";
+import { Intent, failedIntent } from "./intent.js";
 import { Iteration, mapped } from "./iterate.js";
 import { followPage } from "./lifecycle.js";
 import { load } from "./load.js";
@@ -20,18 +21,23 @@ function keyOf(entry) {
   return { namespace, user, path };
 }
 
+/** Says that `WillowNode.open` makes a node, and nobody else. */
+const OPENED = Symbol("opened");
+
 /** A Willow node: its store, its keys and its connections. See index.d.ts for the contract of every method. */
 export class WillowNode {
   #raw;
   #id;
+  #host;
   #over = false;
   #leavePage;
 
   /** @internal Use `WillowNode.open`. */
-  constructor(raw) {
-    if (!(raw instanceof RawNode)) throw new WillowError("invalidArgument", "use WillowNode.open()");
+  constructor(raw, host, opened) {
+    if (opened !== OPENED) throw new WillowError("invalidArgument", "use WillowNode.open()");
     this.#raw = raw;
     this.#id = raw.id;
+    this.#host = host;
     this.#leavePage = followPage(
       (state) => {
         try {
@@ -46,24 +52,30 @@ export class WillowNode {
 
   static async open(options) {
     return guarded(async () => {
-      const [own, rest] = split(options, "options", "accept", "onProgress", "signal", "wasm");
+      const [own, rest] = split(options, "options", "accept", "onProgress", "signal", "wasm", "host", "worker");
       const accept = acceptHandler(own.accept);
-      const onProgress = checkProgress(own.onProgress);
+      checkProgress(own.onProgress);
       throwIfAborted(own.signal);
-      await abortable(own.signal, load(own.wasm));
-      let abandon;
-      const abandoned = new Promise((resolve) => (abandon = resolve));
-      const opening = RawNode.open(rest, accept, onProgress, abandoned);
-      const letGo = () => {
-        abandon();
-        opening.then((late) => late.shutdown(), () => {});
-      };
-      return new WillowNode(await abortable(own.signal, opening, letGo));
+      const places = placesFor(own, rest);
+      for (const place of places) {
+        try {
+          const raw = await openAt(place, own, rest, accept);
+          return new WillowNode(raw, place, OPENED);
+        } catch (thrown) {
+          if (thrown?.code !== "hostFailed" || place === places.at(-1)) throw thrown;
+          console.warn(`osier: the node cannot run in a worker of the kind "${place}" (${thrown.message})`);
+        }
+      }
+      return undefined;
     });
   }
 
   get id() {
     return this.#id;
+  }
+
+  get host() {
+    return this.#host;
   }
 
   online(signal) {
@@ -244,7 +256,7 @@ export class WillowNode {
       const [own, rest] = split(init, "init", "signal");
       return new Intent(this.#raw.sync(peer, rest), own.signal);
     } catch (thrown) {
-      return new Intent(failed(typeof peer === "string" ? peer : String(peer?.id), WillowError.from(thrown)));
+      return new Intent(failedIntent(peer, WillowError.from(thrown)));
     }
   }
 
@@ -278,6 +290,22 @@ export class WillowNode {
   }
 }
 
+/** Opens a node at a place. Aborted, it is let go of as soon as it is there. */
+async function openAt(place, own, rest, accept) {
+  if (place !== "page") {
+    const opening = openIn(place, own, rest, accept);
+    return abortable(own.signal, opening, () => opening.then((late) => late.shutdown(), () => {}));
+  }
+  await abortable(own.signal, load(own.wasm));
+  let abandon;
+  const abandoned = new Promise((resolve) => (abandon = resolve));
+  const opening = RawNode.open(rest, accept, own.onProgress, abandoned);
+  return abortable(own.signal, opening, () => {
+    abandon();
+    opening.then((late) => late.shutdown(), () => {});
+  });
+}
+
 function checkProgress(onProgress) {
   if (onProgress !== undefined && typeof onProgress !== "function") throw invalid("onProgress", "expected a function");
   return onProgress;
@@ -298,19 +326,5 @@ function quietly(onProgress) {
     } catch {
       // As with the callback of a fetch.
     }
-  };
-}
-
-/** Stands in for the module's intent when the arguments were refused: it has failed, and says so in each way. */
-function failed(peer, error) {
-  return {
-    peer,
-    completed: () => Promise.reject(error),
-    addInterests: () => Promise.reject(new WillowError("closed", "the intent has failed")),
-    close() {},
-    events() {
-      const items = [{ type: "error", error }];
-      return { next: async () => items.shift(), close() {} };
-    },
   };
 }

@@ -13,7 +13,8 @@ import { packageFolder, tarball } from "../e2e/support/environment.mjs";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const manifest = JSON.parse(readFileSync(join(packageFolder(), "package.json"), "utf8"));
 const targets = Object.values(manifest.exports).flatMap((target) => (typeof target === "string" ? [target] : Object.values(target)));
-const entries = [...new Set(targets.filter((target) => target.endsWith(".js")))].map((target) => target.slice(2));
+/** Those that are imported; the script of workers is not. */
+const entries = [...new Set(targets.filter((target) => target.endsWith(".js")))].map((target) => target.slice(2)).filter((entry) => entry !== "worker.js");
 
 const packed = () => execFileSync("tar", ["-tzf", tarball()], { encoding: "utf8" }).trim().split("\n").map((file) => file.replace(/^package\//, ""));
 const tool = (name, ...words) => spawnSync(join(root, "node_modules/.bin", name), words, { encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } });
@@ -46,17 +47,19 @@ function graph(entry, found = new Map()) {
 }
 
 test("the package holds these files and no others", () => {
-  const lib = readdirSync(join(root, "pkg/lib")).map((file) => `lib/${file}`);
+  const lib = readdirSync(join(root, "pkg/lib"), { recursive: true }).filter((file) => file.endsWith(".js")).map((file) => `lib/${file}`);
   const others = [
     "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", "osier.wasm", "index.d.ts", "generated/inline.js", "generated/osier.js",
-    "index.js", "index.node.js", "inline.js", "slim.js",
+    "index.js", "index.node.js", "inline.js", "slim.js", "worker.js",
   ];
   assert.deepEqual(packed().sort(), [...lib, ...others].sort());
 });
 
 test("every script of the package is reached from an entry, and every target of an entry is there", () => {
   const scripts = entries.flatMap((entry) => [...graph(entry).keys()]);
-  assert.deepEqual([...new Set(scripts)].sort(), packed().filter((file) => file.endsWith(".js")).sort());
+  // What workers run is bundled into one file, and its sources are there for who reads the map of an error.
+  const ofWorkers = [...graph("lib/host/entry.js").keys(), "worker.js"];
+  assert.deepEqual([...new Set([...scripts, ...ofWorkers])].sort(), packed().filter((file) => file.endsWith(".js")).sort());
   for (const target of [...targets, manifest.types]) assert.ok(packed().includes(target.slice(2)), target);
 });
 
@@ -102,7 +105,7 @@ test("publint has nothing to say of the package", () => {
 });
 
 test("attw finds the package's types wherever modules are", () => {
-  const { stdout, status } = tool("attw", tarball(), "--profile", "esm-only", "--exclude-entrypoints", "osier.wasm");
+  const { stdout, status } = tool("attw", tarball(), "--profile", "esm-only", "--exclude-entrypoints", "osier.wasm", "worker", "shared-worker");
   assert.equal(status, 0, stdout);
 });
 
@@ -130,7 +133,7 @@ test("the package's README says what it weighs, within 3 %", () => {
   const rows = (text) => [...text.matchAll(/^\| ([^|]+) \| ([\d.,]+) kB \| ([\d.,]+) kB \| ([\d.,]+) kB \|$/gm)].map(([, name, ...sizes]) => [name, sizes.map(Number)]);
   const said = new Map(rows(readFileSync(join(packageFolder(), "README.md"), "utf8")));
   const measured = rows(execFileSync("node", [join(root, "xtask/node/sizes.mjs"), packageFolder()], { encoding: "utf8" }));
-  assert.equal(measured.length, 3);
+  assert.equal(measured.length, 4);
   for (const [name, sizes] of measured) {
     const isTrue = said.get(name)?.every((size, at) => Math.abs(size - sizes[at]) <= 0.03 * sizes[at]);
     assert.ok(isTrue, `${name}: ${sizes.join(", ")} kB, not ${said.get(name)?.join(", ")}`);

@@ -5,8 +5,9 @@ import { promisify } from "node:util";
 import { brotliCompress, constants, gzipSync } from "node:zlib";
 
 const [folder] = process.argv.slice(2);
-const scripts = ["slim.js", ...readdirSync(join(folder, "lib")).map((name) => join("lib", name)), "generated/osier.js"];
-const rows = { "`osier.wasm`": ["osier.wasm"], "the module inside `osier/inline`": ["generated/inline.js"], "the scripts": scripts };
+const scriptsIn = (part) => readdirSync(join(folder, part), { recursive: true }).filter((name) => name.endsWith(".js")).map((name) => join(part, name));
+const scripts = ["slim.js", ...scriptsIn("lib"), "generated/osier.js"];
+const rows = { "`osier.wasm`": ["osier.wasm"], "the module inside `osier/inline`": ["generated/inline.js"], "the scripts": scripts, "the script of workers": ["worker.js"] };
 
 const kilobytes = (bytes) => `${(bytes.length / 1000).toFixed(1)} kB`;
 const brotli = promisify(brotliCompress);

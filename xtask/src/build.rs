@@ -99,6 +99,7 @@ pub fn package() -> Outcome<PathBuf> {
         fs::copy(root().join(licence), contents.join(licence))?;
     }
     run(node("inline.mjs").arg(contents.join("osier.wasm")).arg(contents.join("generated/inline.js")))?;
+    run(node("worker.mjs").arg(contents.join("lib/host/entry.js")).arg(contents.join("worker.js")))?;
     let pack = ["pack", "--loglevel=error", "--pack-destination"];
     capture(program("npm").args(pack).arg(package_folder()).current_dir(contents))?;
     tarball()

@@ -25,6 +25,9 @@ function noise(length, seed = 0x9e3779b9) {
   return new Uint8Array(words.buffer, 0, length);
 }
 
+/** Where nodes run, unless a test says otherwise. */
+const host = new URLSearchParams(location.search).get("host") ?? "page";
+
 class Harness {
   /** URL of the test's relay, and the nodes to shut down after the test. */
   relay;
@@ -39,7 +42,7 @@ class Harness {
   arrivals = new Map();
 
   async open(options) {
-    this.node = await osier.WillowNode.open({ storage: "memory", ...options });
+    this.node = await osier.WillowNode.open({ storage: "memory", host, ...options });
     return this.node.id;
   }
 
@@ -179,7 +182,7 @@ class Harness {
 
   /** A node at the test's relay that is shut down after the test. */
   async fresh(options) {
-    const node = await osier.WillowNode.open({ relays: [this.relay], storage: "memory", ...options });
+    const node = await osier.WillowNode.open({ relays: [this.relay], storage: "memory", host, ...options });
     this.nodes.add(node);
     return node;
   }

@@ -101,8 +101,8 @@ export async function openPage(profile, path, { expected } = {}) {
 }
 
 /** A page with `harness` and `osier` ready. */
-export async function openHarness(profile, options) {
-  const opened = await openPage(profile, "e2e/harness.html", options);
+export async function openHarness(profile, { host = process.env.OSIER_HOST ?? "page", ...options } = {}) {
+  const opened = await openPage(profile, `e2e/harness.html?host=${host}`, options);
   await opened.page.waitForFunction(() => globalThis.harness !== undefined);
   return opened;
 }

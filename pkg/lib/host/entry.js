@@ -1,0 +1,47 @@
+// What runs in a worker, bundled into one classic script: shared, it serves every page that connects; dedicated, it serves those that knock,
+// while the page that started it may run the node.
+import { RawNode } from "../../generated/osier.js";
+import { onTrap } from "../error.js";
+import { load } from "../load.js";
+import { VERSION } from "../version.js";
+import { namedChannel, portChannel } from "./channel.js";
+import { Host } from "./serve.js";
+
+/** Whether the storage is taken from whoever has it. */
+let takes = false;
+
+const host = new Host(VERSION, async (options, accept, onProgress, wasm) => {
+  await load(wasm);
+  return RawNode.open(takes ? { ...options, lock: "steal" } : options, accept, onProgress, new Promise(() => {}));
+});
+
+if ("onconnect" in globalThis) {
+  globalThis.onconnect = ({ ports: [port] }) => host.connect(portChannel(port));
+  onTrap((message) => {
+    host.fail(message);
+    close();
+  });
+} else {
+  const commands = {
+    run({ lobby: name, takes: isTaken, fatal }) {
+      takes = isTaken;
+      const id = crypto.randomUUID();
+      const lobby = new BroadcastChannel(name);
+      const met = new Set();
+      lobby.onmessage = ({ data }) => {
+        if (data.type !== "knock") return;
+        const channel = namedChannel(data.name, "host");
+        if (!met.has(data.name)) host.connect(channel);
+        met.add(data.name);
+        channel.post({ type: "here", host: id });
+      };
+      lobby.postMessage({ type: "host", host: id, fatal });
+    },
+    async stop() {
+      await host.close();
+      postMessage({ type: "stopped" });
+    },
+  };
+  globalThis.onmessage = ({ data }) => commands[data.type](data);
+  onTrap((message) => postMessage({ type: "fatal", message }));
+}

@@ -1,0 +1,222 @@
+import { WillowError } from "../error.js";
+import { KINDS, hold, lifeOf, transferable, whenGone } from "./wire.js";
+
+/** How often in a row a host is looked for after one was lost, before everything is told so. */
+const ATTEMPTS = 4;
+
+const over = () => new WillowError("closed", "where the node ran has gone while this was under way; it may have happened");
+
+/**
+ * A page's end of a node that runs elsewhere. When the host is lost, a new one is looked for, the node is opened again there, and what can
+ * go on goes on: calls that may be repeated are, intents sync again, subscriptions resume where they were.
+ */
+export class Link {
+  #hosts;
+  #opening;
+  #said;
+  #version;
+  #life = crypto.randomUUID();
+  #alive;
+  #channel;
+  #stopFollowing = () => {};
+  #numbers = 0;
+  /** What waits for an answer, by its number. */
+  #waiting = new Map();
+  /** What was made and is in use, by its number. */
+  objects = new Map();
+  #questions = new Map();
+  #failed;
+  #isOpen = false;
+  address;
+  id;
+  /** Why the module trapped, each time it did. */
+  fatals = [];
+
+  /**
+   * `hosts.connect()` gives a channel to a host; `opening` says what to open there; `said` has `accept` and `onProgress`, each if there
+   * is one.
+   */
+  constructor(hosts, opening, said, version) {
+    this.#hosts = hosts;
+    this.#opening = opening;
+    this.#said = said;
+    this.#version = version;
+    this.#alive = hold(lifeOf(this.#life));
+  }
+
+  /** Opens the node. A host has so many milliseconds to answer. */
+  async open(isAgain = false, patience = 20_000) {
+    await this.#alive;
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new WillowError("hostFailed", `no worker answered within ${patience} ms`)), patience);
+    });
+    late.catch(() => {});
+    try {
+      this.#channel = await Promise.race([this.#hosts.connect(), late]);
+      await Promise.race([this.#greet(this.#channel), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+    ({ id: this.id, address: this.address } = await this.#ask({ type: "open", ...this.#opening() }, true));
+    if (!isAgain) this.#isOpen = true;
+  }
+
+  async #greet(channel) {
+    const welcome = await new Promise((resolve, reject) => {
+      channel.listen((message) => (message.type === "welcome" ? resolve(message) : this.#hear(message)));
+      channel.failed?.then(reject);
+      channel.post({ type: "hello", version: this.#version, life: this.#life });
+    });
+    if (welcome.version !== this.#version) {
+      throw new WillowError("alreadyOpen", `a tab with osier ${welcome.version} runs the node, and this one has ${this.#version}: reload whichever is older`);
+    }
+    this.#stopFollowing();
+    this.#stopFollowing = whenGone(lifeOf(welcome.life), () => this.lost());
+  }
+
+  /** A call that is answered. */
+  call(on, kind, method, args) {
+    if (this.#failed !== undefined) return Promise.reject(this.#failed);
+    const isOnce = KINDS[kind].once?.includes(method) ?? false;
+    // The pieces of a writer were made for it alone.
+    return this.#ask({ type: "call", on, method, args }, !isOnce, kind === "writer" ? args.flatMap(transferable) : []);
+  }
+
+  pull(on, most) {
+    if (this.#failed !== undefined) return Promise.reject(this.#failed);
+    return this.#ask({ type: "pull", on, most }, true);
+  }
+
+  #ask(message, isRepeated, transfer = []) {
+    const id = (this.#numbers += 1);
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject, message: { ...message, id }, isRepeated });
+      // What is asked before the node is open again is asked then.
+      if (this.#isOpen || message.type === "open") this.#channel.post({ ...message, id }, transfer);
+      else if (!isRepeated) this.#refuse(id);
+    });
+  }
+
+  #refuse(id) {
+    this.#waiting.get(id)?.reject(over());
+    this.#waiting.delete(id);
+  }
+
+  /** A word that is not answered. */
+  tell(on, method, ...args) {
+    if (method === "drop") this.objects.delete(on);
+    if (this.#isOpen) this.#channel.post({ type: "tell", on, method, args });
+  }
+
+  /** Makes an object there; `again` gives the arguments for another time, if it goes on at another host. */
+  make(kind, on, method, args, again) {
+    const handle = (this.#numbers += 1);
+    this.objects.set(handle, { kind, on, method, args, again });
+    if (this.#isOpen) this.#channel.post({ type: "make", handle, on, method, args });
+    return handle;
+  }
+
+  #hear(message) {
+    const { type, id } = message;
+    if (type === "answer") {
+      const waiting = this.#waiting.get(id);
+      if (waiting === undefined) return;
+      this.#waiting.delete(id);
+      if (message.error !== undefined) waiting.reject(WillowError.from(message.error));
+      else waiting.resolve(message.progress === undefined ? message.value : { value: message.value, progress: message.progress });
+    } else if (type === "event") {
+      if (message.on === 0) this.#said.onProgress?.(message.value);
+      else this.objects.get(message.on)?.onEvent?.(message.value);
+    } else if (type === "address") this.address = message.address;
+    else if (type === "ask") this.#answer(id, message.peer);
+    else if (type === "forget") this.#questions.get(id)?.abort();
+    else if (type === "fatal") this.lost(message.message);
+    else if (type === "pong") this.#waiting.get(id)?.resolve();
+  }
+
+  async #answer(id, peer) {
+    const forgotten = new AbortController();
+    this.#questions.set(id, forgotten);
+    let answer = null;
+    try {
+      answer = await this.#said.accept(peer, forgotten.signal);
+    } catch (thrown) {
+      console.error("osier: the accept handler failed, the peer is refused:", thrown);
+    }
+    this.#questions.delete(id);
+    const channel = this.#channel;
+    channel.post({ type: "said", id, answer: answer && answer.init });
+    answer?.signal?.addEventListener("abort", () => channel.post({ type: "takeBack", id }), { once: true });
+  }
+
+  /** The host is gone: another one is looked for. */
+  async lost(fatal) {
+    if (!this.#isOpen || this.#failed !== undefined) return;
+    this.#isOpen = false;
+    this.#stopFollowing();
+    this.#channel.close();
+    if (fatal !== undefined) this.fatals.push(fatal);
+    for (const [id, { message, isRepeated }] of this.#waiting) {
+      const goesOn = message.on === 0 || this.objects.get(message.on)?.again !== undefined;
+      if (!isRepeated || !goesOn) this.#refuse(id);
+    }
+    for (const [handle, { again }] of this.objects) if (again === undefined) this.objects.delete(handle);
+    let failure;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      try {
+        await this.open(true);
+        return this.#goOn();
+      } catch (thrown) {
+        failure = thrown;
+        await new Promise((resolve) => setTimeout(resolve, 250 * 2 ** attempt));
+      }
+      if (this.#failed !== undefined) return undefined;
+    }
+    return this.fail(WillowError.from(failure));
+  }
+
+  /** What was made is made again, in its order, and what waits is asked again. */
+  #goOn() {
+    this.#isOpen = true;
+    for (const [handle, object] of this.objects) {
+      object.args = object.again(object.args);
+      this.#channel.post({ type: "make", handle, on: object.on, method: object.method, args: object.args });
+    }
+    for (const { message } of this.#waiting.values()) this.#channel.post(message);
+  }
+
+  /** Everything that waits, and all that is asked from now on, is told so. */
+  fail(error) {
+    this.#failed ??= error;
+    this.#isOpen = false;
+    for (const { reject } of this.#waiting.values()) reject(this.#failed);
+    this.#waiting.clear();
+    this.objects.clear();
+  }
+
+  /** Whether the host answers within so many milliseconds; no page that was frozen meanwhile takes its own sleep for the host's. */
+  async answers(within) {
+    if (!this.#isOpen) return true;
+    const [id, asked] = [(this.#numbers += 1), performance.now()];
+    const answered = new Promise((resolve) => this.#waiting.set(id, { resolve: () => resolve(true), reject: () => resolve(true), message: {}, isRepeated: false }));
+    this.#channel.post({ type: "ping", id });
+    const late = new Promise((resolve) => setTimeout(resolve, within, false));
+    const isThere = await Promise.race([answered, late]);
+    this.#waiting.delete(id);
+    return isThere || performance.now() - asked > within * 1.5 || !this.#isOpen;
+  }
+
+  /** Lets go of the node: resolves when it is shut down, if nobody else has it. */
+  async leave() {
+    if (this.#failed !== undefined) return;
+    const good = this.#isOpen ? this.#ask({ type: "bye" }, false) : undefined;
+    this.#isOpen = false;
+    await good?.catch(() => {});
+    this.fail(new WillowError("shuttingDown", "the node is shutting down"));
+    this.#stopFollowing();
+    this.#channel?.close();
+    await this.#hosts.leave();
+    (await this.#alive)();
+  }
+}
