@@ -12,6 +12,7 @@ import { packageFolder, tarball } from "../e2e/support/environment.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const manifest = JSON.parse(readFileSync(join(packageFolder(), "package.json"), "utf8"));
+const peers = Object.keys(manifest.peerDependencies ?? {});
 const targets = Object.values(manifest.exports).flatMap((target) => (typeof target === "string" ? [target] : Object.values(target)));
 /** Those that are imported; the script of workers is not. */
 const entries = [...new Set(targets.filter((target) => target.endsWith(".js")))].map((target) => target.slice(2)).filter((entry) => entry !== "worker.js");
@@ -26,7 +27,8 @@ function script(file) {
   const visit = (node, isTop) => {
     const { SyntaxKind: kinds } = ts;
     const specifier = ts.isImportDeclaration(node) || ts.isExportDeclaration(node) ? node.moduleSpecifier?.text : undefined;
-    if (specifier !== undefined && !specifier.startsWith("node:")) seen.imports.push(join(file, "..", specifier));
+    if (specifier?.startsWith(".")) seen.imports.push(join(file, "..", specifier));
+    else if (specifier !== undefined && !specifier.startsWith("node:") && !peers.includes(specifier)) seen.forbidden.push(`an import of ${specifier}`);
     if (ts.isCallExpression(node) && node.expression.kind === kinds.ImportKeyword) seen.forbidden.push("import()");
     if (isTop && (ts.isAwaitExpression(node) || (ts.isForOfStatement(node) && node.awaitModifier))) seen.forbidden.push("top-level await");
     if (ts.isIdentifier(node) && node.text === "XMLHttpRequest") seen.forbidden.push("XMLHttpRequest");

@@ -29,7 +29,7 @@ pub fn command(arguments: &[String]) -> Outcome {
         return Err(format!("build takes no arguments, not `{argument}`").into());
     }
     site()?;
-    println!("{}", sizes()?);
+    print!("{}", sizes()?);
     println!("package: {}", tarball()?.display());
     println!("site:    {}", site_folder().display());
     Ok(())
