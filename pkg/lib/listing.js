@@ -54,9 +54,9 @@ export class Listing {
       this.#put(at, newer(entry, this.#entries[at]));
       return;
     }
+    this.#gaps.delete(place);
     const isFull = this.#places.length + this.#gaps.size >= this.#limit;
     if (isFull && this.#cut && at === this.#places.length) return;
-    this.#gaps.delete(place);
     this.#places.splice(at, 0, place);
     this.#entries.splice(at, 0, entry);
     this.#state = undefined;
