@@ -12,8 +12,8 @@ export const ready = (value) => ({ status: "ready", value });
 /**
  * What frameworks follow: `{ subscribe, getSnapshot }`. While somebody listens, `follow(tell, signal)` runs: it goes on until the signal aborts,
  * and calls `tell(make)` for each change. `make` gives the snapshot, or a promise of it, and is called once for all changes of a frame. What
- * `follow` or `make` throws is the state "error", beside the last value. Who leaves and is back at once (React's StrictMode) stops nothing, and
- * no run begins before the one before has ended. What is not `lasting` is forgotten when nobody listens any more.
+ * `follow` or `make` throws is the state "error", beside the last value. No run
+ * begins before the one before has ended, nor at once: who leaves and is back (React's StrictMode) has begun nothing twice. What is not `lasting` is forgotten when nobody listens any more.
  */
 export function live(follow, { first = LOADING, lasting = false } = {}) {
   const listeners = new Set();
@@ -45,10 +45,19 @@ export function live(follow, { first = LOADING, lasting = false } = {}) {
       attend();
       return () => {
         listeners.delete(own);
-        queueMicrotask(attend);
+        attend();
       };
     },
   };
+}
+
+/** What `make` gives, or what it throws. */
+async function outcome(make) {
+  try {
+    return [await make()];
+  } catch (thrown) {
+    return [undefined, thrown];
+  }
 }
 
 async function run(follow, publish, signal) {
@@ -59,15 +68,12 @@ async function run(follow, publish, signal) {
   const flush = async () => {
     const make = pending;
     pending = undefined;
-    try {
-      const made = await make();
-      if (!signal.aborted) publish(() => made);
-    } catch (thrown) {
-      fail(thrown);
-    }
+    const [made, thrown] = await outcome(make);
     told = performance.now();
     waits = false;
     if (pending !== undefined) schedule();
+    if (thrown !== undefined) fail(thrown);
+    else if (!signal.aborted) publish(() => made);
   };
   const schedule = () => {
     if (waits) return;
