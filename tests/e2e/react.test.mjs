@@ -102,6 +102,28 @@ test("a thousand changes are few renders, no second listing, and the right list"
   assert.ok(sorted);
 });
 
+test("an intent begins and is closed with its component", async () => {
+  await shared.run(async () => {
+    const owner = await harness.owner();
+    await owner.write(["a"], "hello");
+    globalThis.guest = await harness.guest(owner);
+    app.mount("Sync", { peer: guest.peers[0] }, { node: guest.node });
+  });
+  await becomes("it is synced", () => app.text("sync") === "synced undefined 1");
+  assert.equal(await shared.run(async () => (await guest.node.peers())[0].intents), 1);
+  await shared.run(async () => {
+    app.unmount();
+    await harness.alone(guest.node);
+    app.mount("Sync", { peer: guest.peers[0].id, init: { mode: "once" } }, { node: guest.node });
+  });
+  await becomes("it has ended", () => app.text("sync")?.startsWith("ended complete"));
+  await shared.run(() => (app.unmount(), app.mount("Sync", { peer: guest.node.id }, { node: guest.node })));
+  await becomes("it has failed", () => app.text("sync")?.startsWith("error selfPeer"));
+  await shared.run(() => (app.unmount(), app.mount("Sync", {}, { node: guest.node })));
+  await becomes("it has not begun", () => app.text("sync")?.startsWith("idle"));
+  await shared.run(() => app.unmount());
+});
+
 test("what is wrong is told as a state, beside what was known", async () => {
   const shown = async (name, props, provider, id, wanted) => {
     await shared.run(([name, props, provider]) => app.mount(name, props, provider), [name, props, provider]);

@@ -41,11 +41,16 @@ function One({ namespace, entry }) {
   return h("div", null, line("notes", show(useEntries(namespace))), line("payload", show(usePayload(entry, { as: "bytes" }))));
 }
 
+function Sync({ peer, init }) {
+  const state = useSync(peer, init);
+  return line("sync", `${show(state)} ${state.completion?.outcome} ${state.progress.entriesReceived}`);
+}
+
 function Orphan() {
   useNode();
 }
 
-const apps = { Guest, Notes, One };
+const apps = { Guest, Notes, One, Sync };
 let root;
 
 globalThis.app = {
