@@ -6,7 +6,7 @@ import { sharedPage } from "./support/shared.mjs";
 
 const shared = sharedPage({
   async prepare(page) {
-    await page.addScriptTag({ type: "module", content: await bundleForPage("app.mjs") });
+    await page.addScriptTag({ type: "module", content: await bundleForPage('import "./app.mjs"') });
     await page.waitForFunction(() => globalThis.app !== undefined);
   },
 });

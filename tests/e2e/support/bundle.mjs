@@ -12,8 +12,10 @@ const options = () => ({
   alias: { "osier/react": join(packageFolder(), "react.js"), osier: join(packageFolder(), "index.js") },
 });
 
-/** For a page of the site. Of the package it has the hooks alone: the rest is what the site serves, and what the page has loaded. */
-export async function bundleForPage(file) {
+const stdin = (contents) => ({ contents, loader: "jsx", resolveDir: fileURLToPath(new URL("../react", import.meta.url)) });
+
+/** For a page of the site: `contents`, a program that may use JSX. Of the package it has the hooks alone: the rest is what the site serves, and what the page has loaded. */
+export async function bundleForPage(contents) {
   const served = {
     name: "served",
     setup({ onResolve }) {
@@ -23,15 +25,13 @@ export async function bundleForPage(file) {
       });
     },
   };
-  const entry = fileURLToPath(new URL(`../react/${file}`, import.meta.url));
-  const { outputFiles } = await build({ ...options(), entryPoints: [entry], format: "esm", plugins: [served] });
+  const { outputFiles } = await build({ ...options(), stdin: stdin(contents), jsx: "automatic", format: "esm", plugins: [served] });
   return outputFiles[0].text;
 }
 
 /** For Node: what `contents` exports. */
 export async function evaluateInNode(contents) {
-  const stdin = { contents, resolveDir: fileURLToPath(new URL("../react", import.meta.url)) };
-  const { outputFiles } = await build({ ...options(), stdin, format: "cjs", platform: "node", logOverride: { "empty-import-meta": "silent" } });
+  const { outputFiles } = await build({ ...options(), stdin: stdin(contents), format: "cjs", platform: "node", logOverride: { "empty-import-meta": "silent" } });
   const module = { exports: {} };
   const { createRequire } = await import("node:module");
   new Function("module", "exports", "require", outputFiles[0].text)(module, module.exports, createRequire(import.meta.url));
