@@ -605,3 +605,70 @@ export class IncomingSession implements AsyncIterable<SessionEvent> {
 export function timestampFromDate(date: Date): Timestamp;
 /** The date of a Willow timestamp. */
 export function dateFromTimestamp(timestamp: Timestamp): Date;
+
+/**
+ * What is known of something that changes. `error` ends it until somebody listens anew; the last value stays beside it. A state is never
+ * changed: a new one takes its place.
+ */
+export type LiveState<T> =
+  | { readonly status: "loading"; readonly value?: undefined; readonly error?: undefined }
+  | { readonly status: "ready"; readonly value: T; readonly error?: undefined }
+  | { readonly status: "error"; readonly value?: T; readonly error: WillowError };
+
+/**
+ * A state to follow, for any framework. Making one does nothing: work begins with the first listener, and ends when the last one has left.
+ * Listeners are told once a frame at most, however much has changed, and between changes `getSnapshot` returns the same object.
+ */
+export interface Live<S> {
+  /** Calls `listener` after each change, until the function that it returns is called. */
+  subscribe(listener: () => void): () => void;
+  getSnapshot(): S;
+}
+
+/** Which entries of an area, and in which order; see `WillowNode.entries`. */
+export interface EntriesOptions {
+  order?: "ascending" | "descending";
+  /** At most so many, the first ones in this order. */
+  limit?: number;
+}
+
+/** How far an intent has come. `progress` is of the current session. */
+export type SyncState = { readonly progress: SyncProgress } & (
+  /** Not begun: nobody listens, or the peer is not known yet. */
+  | { readonly status: "idle"; readonly error?: undefined }
+  | { readonly status: "connecting" | "syncing"; readonly error?: undefined }
+  /** Both sides have the same, or nothing in common; a live intent goes on. */
+  | { readonly status: "synced"; readonly error?: undefined }
+  /** The connection was lost or did not come about; as in the event `reconnecting`. */
+  | { readonly status: "waiting"; readonly cause: WillowError; readonly retry: number | null; readonly attempt: number; readonly error?: undefined }
+  | { readonly status: "ended"; readonly completion: Completion; readonly error?: undefined }
+  | { readonly status: "error"; readonly error: WillowError }
+);
+
+/** Bytes and entries that a session has moved. */
+export interface SyncProgress {
+  readonly sent: number;
+  readonly received: number;
+  readonly entriesSent: number;
+  readonly entriesReceived: number;
+}
+
+/** The entries of an area, as they are and as they change. A change costs what it changes: nothing is listed again, but after `lagged`. */
+export function liveEntries(node: WillowNode, namespace: NamespaceId, area?: AreaLike, options?: EntriesOptions): Live<LiveState<readonly Entry[]>>;
+/** The entry of a place; its value is undefined while there is none. */
+export function liveEntry(node: WillowNode, namespace: NamespaceId, user: UserId, path: PathLike): Live<LiveState<Entry | undefined>>;
+/**
+ * The payload of an entry, `loading` until all of it is here; `noSuchEntry` if the entry goes before. It is read once, and held as long as
+ * somebody listens: for a large one see `WillowNode.payloadStream`.
+ */
+export function livePayload(node: WillowNode, entry: Entry | EntryKey, options: { as: "text" }): Live<LiveState<string>>;
+export function livePayload(node: WillowNode, entry: Entry | EntryKey, options?: { as?: "bytes" }): Live<LiveState<Uint8Array>>;
+/** `WillowNode.peers`, again after each change of a peer's state. */
+export function livePeers(node: WillowNode): Live<LiveState<readonly PeerInfo[]>>;
+/** `WillowNode.watchStatus`. */
+export function liveStatus(node: WillowNode): Live<LiveState<NodeStatus>>;
+/**
+ * An intent (`mode` is `"live"` unless given), which begins with the first listener and is closed when the last one has left. What is wrong with
+ * the arguments shows in the state.
+ */
+export function liveSync(node: WillowNode, peer: PeerAddress | PeerId, init?: SessionInit): Live<SyncState>;

@@ -5,3 +5,5 @@ export { Intent } from "./lib/intent.js";
 export { IncomingSession } from "./lib/incoming.js";
 export { WillowError } from "./lib/error.js";
 export { dateFromTimestamp, timestampFromDate } from "./lib/time.js";
+export { liveEntries, liveEntry, livePayload } from "./lib/live-entries.js";
+export { livePeers, liveStatus, liveSync } from "./lib/live-node.js";

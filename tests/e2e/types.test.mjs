@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import ts from "typescript";
+import { evaluateInNode } from "./support/bundle.mjs";
 import { packageFolder } from "./support/environment.mjs";
 
 const declarations = join(packageFolder(), "index.d.ts");
-const source = ts.createSourceFile(declarations, readFileSync(declarations, "utf8"), ts.ScriptTarget.Latest, true);
+const parse = (file) => ts.createSourceFile(file, readFileSync(file, "utf8"), ts.ScriptTarget.Latest, true);
+const source = parse(declarations);
 const nodeSources = new URL("../../src/node/", import.meta.url);
 
 /** The string literals of the union type of this name, or of its members' field `type`. */
@@ -42,11 +44,21 @@ test("a strict program compiles against the types, and its mistakes do not", () 
   assert.deepEqual(faults, []);
 });
 
-test("what the types export is there at run time, and nothing else", async () => {
+/** The classes and functions that declarations export. */
+function exportedValues(file) {
   const isExported = (it) => ts.canHaveModifiers(it) && ts.getModifiers(it)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
-  const values = source.statements.filter((it) => isExported(it) && (ts.isClassDeclaration(it) || ts.isFunctionDeclaration(it)));
+  return file.statements.filter((it) => isExported(it) && (ts.isClassDeclaration(it) || ts.isFunctionDeclaration(it)));
+}
+
+/** Their names; one that has several signatures once. */
+const namesOf = (values) => [...new Set(values.map(({ name }) => name.text))].sort();
+
+test("what the types export is there at run time, and nothing else", async () => {
+  const values = exportedValues(source);
   const osier = await import(pathToFileURL(join(packageFolder(), "index.js")));
-  assert.deepEqual(values.map(({ name }) => name.text).sort(), Object.keys(osier).sort());
+  assert.deepEqual(namesOf(values), Object.keys(osier).sort());
+  const hooks = await evaluateInNode('export * from "osier/react"');
+  assert.deepEqual(namesOf(exportedValues(parse(join(packageFolder(), "react.d.ts")))), Object.keys(hooks).sort());
   for (const { name, members } of values.filter(ts.isClassDeclaration)) {
     const { [name.text]: made } = osier;
     const fields = new Set(name.text === "WillowError" ? ["code", "argument", "peer", "detail"] : []);
@@ -66,6 +78,9 @@ test("the codes of errors are those of the node and one of the package", async (
   assert.deepEqual(union("ErrorCode").sort(), [...codes, "wasmLoadFailed"].sort());
   const { WillowError } = await import(pathToFileURL(join(packageFolder(), "index.js")));
   for (const code of union("ErrorCode")) assert.equal(WillowError.from({ code, message: "x" }).code, code);
+  const kept = readFileSync(join(packageFolder(), "lib/error.js"), "utf8");
+  const [, list] = /const CODES = new Set\(\[([^]*?)\]\)/.exec(kept);
+  assert.deepEqual([...list.matchAll(/"(\w+)"/g)].map(([, code]) => code).sort(), union("ErrorCode").sort());
 });
 
 test("the events of the types are those of the node", () => {

@@ -11,6 +11,7 @@ mod bench;
 mod build;
 mod counts;
 mod demo;
+mod docs;
 mod layers;
 mod lockfile;
 mod process;
@@ -35,6 +36,7 @@ cargo xtask COMMAND
   demo [--port N]       relay and site; prints links to open; Ctrl-C ends it
   demo --headless       two browser pages and a native peer sync this repository; the last line is one JSON object
   test [FILTER…]        every layer; with filters only tests whose names contain one
+  docs                  the API and the guides as pages (target/docs)
   layers                check which module may use which
   simulate [--runs N] [--seed S]  many nodes on a virtual network; one seed is explained; the last line is one JSON object
   bench [MEASURE…]      measures against their baselines, all or those named (P1, …); the last line is one JSON object";
@@ -60,6 +62,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
         "test" => test::command(rest),
         "simulate" => simulate::command(rest),
         "bench" => bench::command(rest),
+        "docs" => docs::command(rest),
         "layers" => layers::command(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -163,10 +163,10 @@ fn has_version(tool: &Path, version: &str) -> bool {
     String::from_utf8_lossy(&output.stdout).split_whitespace().any(|word| word == version)
 }
 
-/// (name, version) of every package in a lock file of npm.
+/// (name, version) of every package in a lock file of npm, but for those that a system may do without: builds for other systems.
 fn locked_versions(file: &Path) -> Outcome<Vec<(String, String)>> {
     let lock: Value = serde_json::from_str(&std::fs::read_to_string(file)?)?;
     let Some(packages) = lock["packages"].as_object() else { return Err(format!("{} lists no packages", file.display()).into()) };
-    let named = packages.iter().filter(|(name, _)| !name.is_empty());
+    let named = packages.iter().filter(|(name, package)| !name.is_empty() && package["optional"] != true);
     Ok(named.map(|(name, package)| (name.clone(), package["version"].as_str().unwrap_or_default().to_owned())).collect())
 }

@@ -7,14 +7,15 @@ import { within } from "./three.mjs";
 
 /**
  * Registers the hooks, and returns what the tests use. After each test the nodes that it opened are shut down, and it fails if
- * anything went wrong in the page that is not `expected`.
+ * anything went wrong in the page that is not `expected`. `prepare` gets the page before the first one.
  */
-export function sharedPage(options) {
+export function sharedPage({ prepare, ...options } = {}) {
   let relay, profile, opened;
   before(async () => {
     [relay, profile] = await Promise.all([startRelay(), openProfile()]);
     opened = await openHarness(profile, options);
     await opened.page.evaluate((url) => (harness.relay = url), relay.url);
+    await prepare?.(opened.page);
   });
   afterEach(async () => {
     await opened.page.evaluate(() => harness.shutdownAll());
