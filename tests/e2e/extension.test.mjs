@@ -25,7 +25,6 @@ async function withProfiles(names, body) {
     assert.deepEqual(profiles.flatMap(({ errors }) => errors), []);
   } finally {
     await Promise.all(profiles.map((profile) => profile.close()));
-    await Promise.all(profiles.map((profile) => profile.remove()));
   }
 }
 
@@ -75,12 +74,127 @@ test("the extension asks for what it needs and for nothing more", async () => {
   });
 });
 
-test("a note in one profile appears in the other, is changed and deleted there", () =>
+test("what popups and the node say to each other is what messages.d.ts says", () => {
+  const options = {
+    noEmit: true, allowJs: true, checkJs: true, types: [], target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler, lib: ["lib.esnext.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"],
+  };
+  const chrome = join(extensionFolder(), "chrome.d.ts");
+  const host = ts.createCompilerHost(options);
+  const { fileExists, getSourceFile } = host;
+  host.fileExists = (file) => file === chrome || fileExists(file);
+  host.getSourceFile = (file, ...rest) => (file === chrome ? ts.createSourceFile(file, "declare const chrome: any;", ts.ScriptTarget.ES2022) : getSourceFile(file, ...rest));
+  const files = ["service-worker.js", "node.js", "link.js", "page.js"].map((file) => join(extensionFolder(), file));
+  const faults = ts.getPreEmitDiagnostics(ts.createProgram([chrome, ...files], options, host));
+  assert.deepEqual(faults.map(({ file, start, messageText }) => `${file?.fileName} ${file?.getLineAndCharacterOfPosition(start).line + 1}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`), []);
+});
+
+test("a note in one profile appears in the other, is changed and deleted there, as text", () =>
   withProfiles(["Ada", "Grace"], async (atAda, atGrace) => {
     const ada = await atAda.popup(PAGE);
     await create(ada);
     await write(ada, "<b>Buy</b> willow rods");
+    await ada.getByText("1 entry is nowhere but here").waitFor();
+    const grace = await atGrace.popup("https://example.org/willow");
+    await enter(grace, await invite(ada));
+    await note(grace, "<b>Buy</b> willow rods").waitFor();
+    await ada.getByText("nowhere but here").waitFor({ state: "hidden" });
+
+    await note(grace, "willow rods").getByRole("button", { name: "Edit" }).click();
+    await grace.getByLabel("Text of the note").fill("Buy nothing");
+    await grace.getByRole("button", { name: "Save" }).click();
+    await note(ada, "Buy nothing").waitFor();
+    assert.equal(await note(ada, "").count(), 1);
+
+    // Another page has other notes.
+    const elsewhere = await atGrace.popup("https://example.org/other");
+    await elsewhere.getByText("No notes on this page yet.").waitFor();
+    await write(elsewhere, "somewhere else");
+
+    // What Grace wrote while her clock was ahead is deleted all the same.
+    await atGrace.parts.evaluate("node.html", "{ const now = Date.now; Date.now = () => now() + 300_000; }");
+    await write(grace, "from the future");
+    await note(ada, "from the future").getByRole("button", { name: "Delete" }).click();
+    await ada.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await note(grace, "from the future").waitFor({ state: "hidden" });
+    await note(ada, "from the future").waitFor({ state: "hidden" });
+    assert.equal(await note(ada, "").count(), 1);
+  }));
+
+test("it goes on when the browser ends the service worker, and when it ends the document of the node", () =>
+  withProfiles(["Ada", "Grace"], async (atAda, atGrace) => {
+    const ada = await atAda.popup(PAGE);
+    await create(ada);
     const grace = await atGrace.popup(PAGE);
     await enter(grace, await invite(ada));
-    await note(grace, "<b>Buy</b> willow rods").getByText("someone").waitFor();
+    await write(ada, "before");
+    await note(grace, "before").waitFor();
+
+    for (const { parts } of [atAda, atGrace]) await parts.kill("service-worker.js");
+    await write(ada, "without service workers");
+    await note(grace, "without service workers").waitFor();
+    await write(grace, "and back");
+    await note(ada, "and back").waitFor();
+    for (const { parts } of [atAda, atGrace]) assert.deepEqual(await parts.running("service-worker.js"), [], "nothing needs one");
+
+    // A note that is written while there is no node waits for the next one.
+    await atGrace.parts.kill("node.html");
+    await write(grace, "written to nobody");
+    await note(ada, "written to nobody").waitFor();
+    assert.equal(await note(grace, "").count(), 4);
+  }));
+
+test("notes and half-written ones outlive the browser", async () => {
+  await withProfiles(["Ada", "Grace"], async (atAda, atGrace) => {
+    const popups = await Promise.all([atAda, atGrace].map((profile) => profile.popup(PAGE)));
+    await create(popups[0]);
+    await enter(popups[1], await invite(popups[0]));
+    await write(popups[0], "It lasts.");
+    await note(popups[1], "It lasts.").waitFor();
+    await popups[1].getByLabel("New note").fill("half of a");
+    await Promise.all([atAda, atGrace].map((profile) => profile.restart()));
+
+    const [ada, grace] = await Promise.all([atAda, atGrace].map((profile) => profile.popup(PAGE)));
+    for (const popup of [ada, grace]) await note(popup, "It lasts.").waitFor();
+    assert.equal(await grace.getByLabel("New note").inputValue(), "half of a");
+    await grace.getByText("1 connected").waitFor();
+    await write(grace, "So does this.");
+    await note(ada, "So does this.").waitFor();
+  });
+});
+
+test("the button shows the notes on the page of the current tab, and no other tab is seen", () =>
+  withProfiles(["Ada"], async (atAda) => {
+    const tab = await atAda.context.newPage();
+    await tab.goto(`${site()}style.css`);
+    const ada = await atAda.popup(`${site()}style.css`);
+    await create(ada);
+    await write(ada, "on the site");
+    assert.deepEqual(await ada.evaluate(async () => (await chrome.tabs.query({})).map(({ url }) => url).filter((url) => url?.startsWith("http"))), []);
+    await atAda.click(tab);
+    const shown = `new Promise((resolve) => setInterval(() => document.querySelector(".note p") && resolve(document.querySelector("#space").innerText)))`;
+    const text = await atAda.parts.evaluate("popup.html", shown);
+    assert.ok(text.startsWith(`${new URL(site()).host}/style.css`) && text.includes("on the site"), text);
+  }));
+
+test("who joins by a link for reading reads, and cannot write; on a page without an address there is nothing", () =>
+  withProfiles(["Ada", "Rita"], async (atAda, atRita) => {
+    const ada = await atAda.popup(PAGE);
+    await create(ada);
+    await write(ada, "for all to read");
+    const rita = await atRita.popup(PAGE);
+    await enter(rita, await invite(ada, "read"));
+    await note(rita, "for all to read").waitFor();
+    await rita.getByText("You were given read access").waitFor();
+    assert.equal(await rita.getByRole("button", { name: /^(Add|Edit|Delete)$/ }).count(), 0);
+
+    const settings = await atRita.popup("chrome://version");
+    await settings.getByText("There are no notes on pages of this kind.").waitFor();
+    await settings.getByRole("button", { name: "Settings" }).click();
+    await settings.getByRole("button", { name: "Leave this space" }).click();
+    await settings.getByRole("dialog").getByRole("button", { name: "Leave", exact: true }).click();
+    await rita.getByRole("button", { name: "Begin with an empty space" }).waitFor();
+    await rita.getByLabel("Or join with a link").fill("https://example.org/");
+    await rita.getByRole("button", { name: "Join" }).click();
+    await rita.getByRole("alert").getByText("invalid ticket").waitFor();
   }));

@@ -30,11 +30,15 @@ export interface State {
 
 /** What a popup asks for; each is answered. A text that is empty deletes the note. */
 export type Request =
-  | { type: "create" | "leave" }
+  | { type: "create" }
+  | { type: "leave" }
   | { type: "join"; link: string }
   | { type: "share"; access: "read" | "write" }
   | { type: "write"; note: string; text: string }
   | { type: "setRelays"; relays: string[] };
+
+/** What is done when a popup asks. */
+export type Commands<P> = { [T in Request["type"]]: (request: Extract<Request, { type: T }>, popup: P) => Promise<string | void> };
 
 /** The first thing that a popup says: which page it is about, if there can be notes on it. */
 export type Greeting = { type: "page"; page?: Page };

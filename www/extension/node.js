@@ -9,7 +9,7 @@ const REMEMBERED = "osier-notes";
 const RESTART_AFTER = 3000;
 
 let { relays = [], joined } = JSON.parse(localStorage.getItem(REMEMBERED) ?? "{}");
-let [problem, status, peers, notes] = [];
+let problem, status, peers, notes;
 const popups = new Set();
 
 const opened = open();
@@ -52,7 +52,10 @@ async function restart(changes) {
   return new Promise(() => {});
 }
 
-/** What popups ask for. Each may be asked twice, if what was asked first was lost with its answer. */
+/**
+ * What popups ask for. Each may be asked twice, if what was asked first was lost with its answer.
+ * @type {import("./messages").Commands<Popup>}
+ */
 const commands = {
   async create() {
     const node = await opened;
@@ -146,7 +149,7 @@ class Popup {
     }
     const { id } = message;
     try {
-      this.tell({ type: "answer", id, value: await commands[message.type](message, this) });
+      this.tell({ type: "answer", id, value: await /** @type {any} */ (commands)[message.type](message, this) });
     } catch ({ code, message: text }) {
       this.tell({ type: "answer", id, error: { code, message: text } });
     }

@@ -19,6 +19,7 @@ function show(next) {
   $("status").dataset.state = kind;
   $("status").textContent = text;
   $("status").title = problem ?? relay?.reason ?? "";
+  $("no-relay").hidden = relay?.state !== "none";
   $("start").hidden = access !== undefined || relay === undefined;
   $("space").hidden = $("share").hidden = access === undefined;
   $("leave").hidden = access === undefined;
@@ -81,7 +82,8 @@ class Row {
 
   show(note) {
     this.#note = note;
-    this.#who.textContent = note.isOwn ? "you" : `someone (${note.user.slice(0, 6)})`;
+    this.#who.textContent = note.isOwn ? "you" : note.user.slice(0, 6);
+    this.#who.title = note.user;
     this.#who.style.setProperty("--hue", String(Number.parseInt(note.user.slice(0, 4), 16) % 360));
     const date = new Date(note.at);
     this.#when.dateTime = date.toISOString();
