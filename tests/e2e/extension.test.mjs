@@ -30,10 +30,14 @@ async function withProfiles(names, body) {
 
 const online = (popup) => popup.getByText("online", { exact: true }).waitFor();
 
-async function create(popup) {
+async function setRelay(popup, url) {
   await popup.getByRole("button", { name: "Settings" }).click();
-  await popup.getByLabel("Relays").fill(relay.url);
+  await popup.getByLabel("Relays").fill(url);
   await popup.getByRole("button", { name: "Save" }).click();
+}
+
+async function create(popup) {
+  await setRelay(popup, relay.url);
   await online(popup);
   await popup.getByRole("button", { name: "Begin with an empty space" }).click();
   await popup.getByText("No notes on this page yet.").waitFor();
@@ -177,7 +181,7 @@ test("the button shows the notes on the page of the current tab, and no other ta
     assert.ok(text.startsWith(`${new URL(site()).host}/style.css`) && text.includes("on the site"), text);
   }));
 
-test("who joins by a link for reading reads, and cannot write; on a page without an address there is nothing", () =>
+test("who joins by a link for reading reads, and cannot write; what makes no sense is said", () =>
   withProfiles(["Ada", "Rita"], async (atAda, atRita) => {
     const ada = await atAda.popup(PAGE);
     await create(ada);
@@ -197,4 +201,8 @@ test("who joins by a link for reading reads, and cannot write; on a page without
     await rita.getByLabel("Or join with a link").fill("https://example.org/");
     await rita.getByRole("button", { name: "Join" }).click();
     await rita.getByRole("alert").getByText("invalid ticket").waitFor();
+    await setRelay(rita, "nonsense");
+    await rita.getByRole("note").getByText(/relays/).waitFor();
+    await setRelay(rita, relay.url);
+    await online(rita);
   }));

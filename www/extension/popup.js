@@ -5,6 +5,7 @@ import { pageOf } from "./page.js";
 
 /** What is being written is kept, for a popup closes as soon as one looks elsewhere. */
 const DRAFT = "osier-notes draft: ";
+const NO_RELAY = "Without a relay nobody is reached: name one in the settings, or join with a link that does.";
 
 const page = pageOf(new URLSearchParams(location.search).get("page") ?? (await chrome.tabs.query({ active: true, currentWindow: true }))[0]?.url);
 const rows = new Map();
@@ -18,10 +19,12 @@ function show(next) {
   const [kind, text] = problem !== undefined ? ["failed", "not started"] : storage === "lost" ? ["failed", "the storage was lost"] : ofRelay(relay);
   $("status").dataset.state = kind;
   $("status").textContent = text;
-  $("status").title = problem ?? relay?.reason ?? "";
-  $("no-relay").hidden = relay?.state !== "none";
+  $("status").title = relay?.reason ?? "";
+  $("notice").textContent = problem ?? (relay?.state === "none" ? NO_RELAY : "");
+  $("notice").hidden = $("notice").textContent === "";
   $("start").hidden = access !== undefined || relay === undefined;
   $("space").hidden = $("share").hidden = access === undefined;
+  $("share").disabled = relay?.state !== "connected"; // a link says by which relay this browser is reached
   $("leave").hidden = access === undefined;
   $("read-only").hidden = access !== "read";
   $("write").hidden = access !== "write" || page === undefined;
