@@ -76,6 +76,15 @@ export interface OpenOptions {
   /** The endpoint's secret key, 32 bytes; default: made once and kept in the storage. `"ephemeral"`: made for this node and forgotten with it. */
   secretKey?: Uint8Array | "ephemeral";
   /**
+   * Where the node runs. `"shared"`: in a shared worker, one node for all pages of the origin that name the same database; `"worker"`: in a
+   * dedicated worker of one of those pages, the next of which goes on when that closes or freezes; `"page"`: here, where nobody else may have the
+   * database open. `"auto"`, the default, is the first of them that works here; in memory, in workers and in Node it is `"page"`. Pages that share
+   * a node have the options of whoever opened it, and their own `accept`: a yes of any is a yes. It shuts down with the last of them.
+   */
+  host?: "auto" | "shared" | "worker" | "page";
+  /** Where the script for workers is, `osier/worker`; default: beside the package's script. It must be of this origin. */
+  worker?: URL | string;
+  /**
    * Where the WebAssembly module comes from, which all nodes here share: what is given when it is loaded counts. By default `osier` takes the
    * file beside it, `osier/inline` the copy inside, `osier/slim` what one of the two would take if the app imports it, too. A load that failed
    * (`wasmLoadFailed`) is tried again by the next `open`.
@@ -333,6 +342,8 @@ export interface NodeStatus {
   relay: RelayStatus;
   /** Where data is kept. */
   storage: StorageStatus;
+  /** In the first status after the module has trapped in a worker, and the node was opened again from what is stored: what the trap was. */
+  fatal?: string;
 }
 
 export interface StorageStatus {
@@ -446,7 +457,12 @@ export type ErrorCode =
   | "alreadyOpen"
   | "storage"
   | "wasmLoadFailed"
-  /** The WebAssembly module trapped, which is a defect: nothing of it answers until the page is reloaded. */
+  /** No worker could be started, or it did not answer. With the host `"auto"` the next kind of host is tried. */
+  | "hostFailed"
+  /**
+   * The WebAssembly module trapped, which is a defect. In a page nothing of it answers until the page is reloaded. In a worker what was asked just
+   * then fails, and the node is opened again.
+   */
   | "fatal"
   | "internal";
 
@@ -472,6 +488,8 @@ export class WillowNode implements AsyncDisposable {
   static open(options?: OpenOptions): Promise<WillowNode>;
   /** Endpoint id, hex. */
   readonly id: PeerId;
+  /** Where it runs. */
+  readonly host: "shared" | "worker" | "page";
   /** Resolves when a relay has been reached; stays pending while none can be. */
   online(signal?: AbortSignal): Promise<void>;
   /** How others reach this node. */

@@ -52,7 +52,8 @@ export function onTrap(tell) {
 
 /** The module has trapped: whoever waits for it, and whoever calls it from now on, is told so. */
 export function trapped(message) {
-  fatal ??= trap(message);
+  if (fatal !== undefined) return;
+  fatal = trap(message);
   for (const reject of waiting) reject(fatal);
   waiting.clear();
   told(message);

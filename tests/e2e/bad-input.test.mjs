@@ -404,7 +404,7 @@ test("after shutdown everything says so", async () => {
     };
     const codes = {};
     for (const [name, call] of Object.entries(calls)) codes[name] = (await harness.failure(call())).code;
-    const methods = Object.getOwnPropertyNames(osier.WillowNode.prototype).filter((name) => !["constructor", "id", "address", "shutdown"].includes(name));
+    const methods = Object.getOwnPropertyNames(osier.WillowNode.prototype).filter((name) => !["constructor", "id", "host", "address", "shutdown"].includes(name));
     return { codes, methods, ended: await Promise.all(waiting), id: node.id === node.address().id };
   });
   assert.deepEqual(Object.keys(seen.codes).sort(), seen.methods.sort());

@@ -1,7 +1,10 @@
 // One node for all pages of an origin, in a worker: the same API, and nothing lost when whoever runs it goes.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openHarness, openMortalProfile, openProfile } from "./support/browser.mjs";
+import { packageFolder } from "./support/environment.mjs";
 import { startRelay } from "./support/programs.mjs";
 import { within } from "./support/three.mjs";
 
@@ -12,12 +15,12 @@ before(async () => {
 after(() => relay.stop());
 
 /** Runs `body` with a function that opens pages of one profile; none of them may have an error. */
-async function withPages(body, profile = openProfile()) {
+async function withPages(body, profile = openProfile(), expected = undefined) {
   const { context, close, ...more } = await profile;
   const errors = [];
   try {
     await body(async () => {
-      const opened = await openHarness({ context });
+      const opened = await openHarness({ context }, { expected });
       errors.push(opened.errors);
       return opened.page;
     }, { context, ...more });
@@ -166,3 +169,154 @@ test("host worker: the page that runs the node is frozen 20 times, another takes
     times.sort((a, b) => a - b);
     t.diagnostic(`${acknowledged.size} writes; hand-over: median ${Math.round(times[10])} ms, longest ${Math.round(times[19])} ms`);
   }, openMortalProfile()));
+
+test("host worker: a page that stops answering without a word is replaced by another", async (t) =>
+  withPages(async (newPage, { context }) => {
+    const [a, b] = [await newPage(), await newPage()];
+    // As when a whole process stands still: nothing tells it.
+    await a.evaluate(() => document.addEventListener("freeze", (event) => event.stopImmediatePropagation(), { capture: true }));
+    await open(a, "worker");
+    const place = await settle(a);
+    await write(a, "before", "by a");
+    await open(b, "worker");
+    await b.evaluate((place) => Object.assign(harness, place), place);
+    const devtools = await context.newCDPSession(a);
+    await devtools.send("Page.setWebLifecycleState", { state: "frozen" });
+    t.diagnostic(`hand-over: ${Math.round(await handOver(b, "after"))} ms`);
+    await devtools.send("Page.setWebLifecycleState", { state: "active" });
+    // The one that was replaced finds the other, and does not take the node back.
+    await write(a, "awake", "through b");
+    assert.deepEqual(await paths(a), ["after", "awake", "before"]);
+    assert.deepEqual([a.workers().length, b.workers().length], [0, 1]);
+  }, openMortalProfile()));
+
+/** The module, in which `users()` traps. */
+async function trapping() {
+  const module = await readFile(join(packageFolder(), "osier.wasm"));
+  const number = (at) => {
+    let [value, shift] = [0, 0];
+    for (;;) {
+      const byte = module[at++];
+      value += (byte & 127) * 2 ** shift;
+      if (byte < 128) return [value, at];
+      shift += 7;
+    }
+  };
+  const sections = new Map();
+  for (let at = 8; at < module.length; ) {
+    const [id, [size, start]] = [module[at], number(at + 1)];
+    sections.set(id, start);
+    at = start + size;
+  }
+  let imported = 0;
+  for (const { kind } of WebAssembly.Module.imports(new WebAssembly.Module(module))) if (kind === "function") imported += 1;
+  // Exports: how many; each a name, its kind, and which it is.
+  let [count, at] = number(sections.get(7));
+  let users;
+  while (count-- > 0) {
+    const [length, text] = number(at);
+    const [index, next] = number(text + length + 1);
+    if (module.toString("latin1", text, text + length) === "rawnode_users") users = index - imported;
+    at = next;
+  }
+  // Code: how many; each its size, and so many bytes.
+  [count, at] = number(sections.get(10));
+  for (let index = 0; index < users; index += 1) {
+    const [size, start] = number(at);
+    at = start + size;
+  }
+  const [size, start] = number(at);
+  // No locals, `unreachable`, and no more until the end.
+  module.fill(1, start, start + size).set([0, 0], start);
+  module[start + size - 1] = 0x0b;
+  return module.toString("base64");
+}
+
+for (const host of ["shared", "worker"]) {
+  test(`host ${host}: a module that traps is replaced by a new one, which opens what is stored and says so`, () =>
+    withPages(async (newPage) => {
+      const [a, b] = [await newPage(), await newPage()];
+      const wasm = await trapping();
+      await Promise.all([a, b].map((page) => page.evaluate((wasm) => (harness.wasm = Uint8Array.from(atob(wasm), (character) => character.charCodeAt(0))), wasm)));
+      const opens = (page) => page.evaluate(([url, host]) => harness.open({ relays: [url], host, storage: { indexedDb: "hosts" }, wasm: harness.wasm }), [relay.url, host]);
+      const id = await within(60_000, "it opens", opens(a));
+      assert.equal(await opens(b), id);
+      const seen = await within(60_000, "it goes on", a.evaluate(async () => {
+        harness.user = await harness.node.createUser();
+        harness.namespace = await harness.node.createNamespace({ kind: "owned", owner: harness.user });
+        await harness.edit(["before"], "kept");
+        const told = harness.until(harness.node.watchStatus(), ({ fatal }) => fatal !== undefined);
+        const events = harness.node.subscribe(harness.namespace);
+        const trap = await harness.failure(harness.node.users());
+        await harness.edit(["after"], "written");
+        return { code: trap.code, fatal: (await told).at(-1).fatal, paths: (await harness.listing()).map(({ path }) => path[0]), event: (await events.next()).value.type };
+      }));
+      assert.deepEqual({ ...seen, fatal: typeof seen.fatal }, { code: "fatal", fatal: "string", paths: ["after", "before"], event: "lagged" });
+      assert.deepEqual(await within(30_000, "the other page goes on", b.evaluate(async () => (await harness.node.namespaces()).map(({ entries }) => entries))), [2]);
+      // A module that does nothing else is given up.
+      const codes = await within(60_000, "it is given up", a.evaluate(async () => {
+        const codes = [];
+        for (let round = 0; round < 4; round += 1) codes.push((await harness.failure(harness.node.users())).code);
+        return [...codes, (await harness.failure(harness.node.namespaces())).code];
+      }));
+      assert.deepEqual(new Set(codes), new Set(["fatal"]));
+    }));
+}
+
+test("host auto: where a worker cannot be started the node runs in the page, and says so", () =>
+  withPages(async (newPage) => {
+    const page = await newPage();
+    const seen = await within(60_000, "it opens", page.evaluate(async (url) => {
+      const warnings = [];
+      const warn = console.warn;
+      console.warn = (text) => warnings.push(text);
+      const worker = "/no-such-worker.js";
+      const node = await osier.WillowNode.open({ relays: [url], storage: { indexedDb: "hosts" }, worker });
+      console.warn = warn;
+      const refused = await harness.failure(osier.WillowNode.open({ relays: [url], storage: { indexedDb: "other" }, host: "shared", worker }));
+      const wrong = await harness.failure(osier.WillowNode.open({ host: "elsewhere" }));
+      const memory = await osier.WillowNode.open({ relays: [url], storage: "memory" });
+      const { host } = node;
+      await node.shutdown();
+      return { host, warnings: warnings.length, refused: refused.code, wrong: [wrong.code, wrong.argument], memory: memory.host };
+    }, relay.url));
+    assert.deepEqual(seen, { host: "page", warnings: 2, refused: "hostFailed", wrong: ["invalidArgument", "host"], memory: "page" });
+  }, openProfile(), /no-such-worker/));
+
+test("host shared: a page of another version of the package is told so", () =>
+  withPages(async (newPage) => {
+    const [a, b] = [await newPage(), await newPage()];
+    await open(a, "shared");
+    await b.route("**/lib/version.js", (route) => route.fulfill({ contentType: "text/javascript", body: 'export const VERSION = "0.0.0-other";' }));
+    await b.reload();
+    await b.waitForFunction(() => globalThis.harness !== undefined);
+    const { code, message } = await within(30_000, "it is told", b.evaluate(async (url) => {
+      const { code, message } = await harness.failure(harness.open({ relays: [url], host: "shared", storage: { indexedDb: "hosts" } }));
+      return { code, message };
+    }, relay.url));
+    assert.equal(code, "alreadyOpen");
+    assert.match(message, /a tab with osier \d+\.\d+\.\d+ runs the node, and this one has 0\.0\.0-other/);
+  }));
+
+test("host shared: a page whose node syncs has no long task", async (t) =>
+  withPages(async (newPage) => {
+    const [owner, guest] = [await newPage(), await newPage()];
+    await owner.evaluate((url) => harness.create([url]), relay.url);
+    const ticket = await owner.evaluate(async () => {
+      for (let at = 0; at < 3000; at += 100) await Promise.all(Array.from({ length: 100 }, (_, index) => harness.edit([`n${at + index}`], "a small note")));
+      return harness.share();
+    });
+    await open(guest, "shared");
+    const tasks = await within(60_000, "it is synced", guest.evaluate(async (ticket) => {
+      const tasks = [];
+      new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
+      const joined = await harness.node.join(ticket);
+      harness.namespace = joined.namespace;
+      harness.watch();
+      await harness.node.sync(joined.peers[0], { mode: "once" }).completed;
+      while (harness.arrivals.size < 3000) await new Promise((resolve) => setTimeout(resolve, 20));
+      return tasks;
+    }, ticket));
+    t.diagnostic(`long tasks: ${tasks.length}, ${Math.round(Math.max(0, ...tasks))} ms at most`);
+    assert.equal((await paths(guest)).length, 3000);
+  }));

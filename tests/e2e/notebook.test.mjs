@@ -70,9 +70,31 @@ async function write(page, path, text) {
 const entry = (page, path) => page.getByRole("navigation", { name: "Entries" }).getByRole("button", { name: path });
 const preview = (page) => page.getByRole("complementary", { name: "Who wrote what" });
 
-test("durable: a notebook outlives its page, and is taken over by another tab only if its reader says so", () =>
+/** As in a browser that has no workers. */
+const withoutWorkers = (page) =>
+  page.addInitScript(() => ["SharedWorker", "Worker"].forEach((name) => Object.defineProperty(globalThis, name, { value: undefined })));
+
+test("durable: tabs of one browser are in the same notebook at the same time, and each may close", () =>
   withPeople(async (arrive) => {
     const ada = await arrive();
+    await create(ada, "Ada");
+    await write(ada, "notes/today", "Seen in both.");
+    const second = await ada.context().newPage();
+    await second.goto(ada.url());
+    await entry(second, "notes/today").click();
+    await second.waitForFunction(() => document.getElementById("text").value === "Seen in both.");
+    await write(second, "notes/later", "From the other tab.");
+    await entry(ada, "notes/later").waitFor();
+    await ada.close();
+    await write(second, "notes/last", "Alone.");
+    await second.getByText("online", { exact: true }).waitFor();
+  }));
+
+test("durable: a notebook outlives its page, and without workers is taken over by another tab only if its reader says so", () =>
+  withPeople(async (arrive) => {
+    const ada = await arrive();
+    await withoutWorkers(ada.context());
+    await ada.reload();
     await create(ada, "Ada");
     await write(ada, "notes/today", "It lasts.");
     await ada.locator("#storage").getByText("in this browser", { exact: false }).waitFor();
@@ -138,7 +160,7 @@ test("a notebook is saved to a file, and restored from it with a link when nobod
 test("what nobody else has is said, and leaving a page that keeps nothing asks first, until somebody has it", () =>
   withPeople(async (arrive) => {
     const ada = await arrive();
-    await ada.evaluate(() => Object.defineProperty(globalThis, "indexedDB", { value: undefined }));
+    await ada.evaluate(() => ["SharedWorker", "Worker", "indexedDB"].forEach((name) => Object.defineProperty(globalThis, name, { value: undefined })));
     await ada.locator("#create").getByLabel("Your name").fill("Ada");
     await ada.getByRole("button", { name: "Create a notebook" }).click();
     await ada.getByRole("button", { name: "Go on", exact: true }).click();

@@ -98,7 +98,7 @@ test("who gives an option that there is not is told of those that there are: tho
 test("what the package's JavaScript takes out of options is in the types", () => {
   const declared = new Set(Object.values(places).flatMap(([names]) => names));
   const lib = join(packageFolder(), "lib");
-  const text = readdirSync(lib).map((file) => readFileSync(join(lib, file), "utf8")).join("\n");
+  const text = readdirSync(lib, { recursive: true }).filter((file) => file.endsWith(".js")).map((file) => readFileSync(join(lib, file), "utf8")).join("\n");
   const taken = [...text.matchAll(/split\(\w+, "\w+"((?:, "\w+")+)\)|callbacks\(options((?:, "\w+")+)\)/g)].flatMap(([call]) => [...call.matchAll(/, "(\w+)"/g)].map(([, name]) => name));
   assert.ok(taken.length > 10);
   assert.deepEqual(taken.filter((name) => !declared.has(name) && !["options", "init"].includes(name)), []);

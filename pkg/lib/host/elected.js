@@ -33,7 +33,7 @@ export function electedWorker(key, url) {
     latest = data.host;
     if (visit !== undefined) knock();
     // Another one runs the node now.
-    if (host !== undefined && host !== data.host) link?.lost(data.fatal);
+    if (host !== undefined && host !== data.host) link?.lost();
   };
   let isAsking = false;
   const pulse = setInterval(async () => {
@@ -127,7 +127,7 @@ class Candidate {
     });
   }
 
-  #start(takes, fatal) {
+  #start(takes) {
     const worker = new Worker(this.#url, { name: "osier" });
     this.#worker = worker;
     worker.onerror = () => this.#failed();
@@ -135,9 +135,9 @@ class Candidate {
     worker.onmessage = ({ data }) => {
       if (data.type !== "fatal" || this.#worker !== worker) return;
       worker.terminate();
-      this.#start(false, data.message);
+      this.#start(false);
     };
-    worker.postMessage({ type: "run", lobby: lobbyOf(this.#key), takes, fatal });
+    worker.postMessage({ type: "run", lobby: lobbyOf(this.#key), takes });
   }
 
   #stop() {

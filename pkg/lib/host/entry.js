@@ -24,7 +24,7 @@ if ("onconnect" in globalThis) {
   });
 } else {
   const commands = {
-    run({ lobby: name, takes: isTaken, fatal }) {
+    run({ lobby: name, takes: isTaken }) {
       takes = isTaken;
       const id = crypto.randomUUID();
       const [lobby, met] = [new BroadcastChannel(name), new Set()];
@@ -34,7 +34,7 @@ if ("onconnect" in globalThis) {
         met.add(data.name);
         lobby.postMessage({ type: "here", name: data.name, host: id });
       };
-      lobby.postMessage({ type: "host", host: id, fatal });
+      lobby.postMessage({ type: "host", host: id });
     },
     async stop() {
       await host.close();
@@ -42,5 +42,9 @@ if ("onconnect" in globalThis) {
     },
   };
   globalThis.onmessage = ({ data }) => commands[data.type](data);
-  onTrap((message) => postMessage({ type: "fatal", message }));
+  onTrap((message) => {
+    host.fail(message);
+    // When the pages have been told.
+    setTimeout(() => postMessage({ type: "fatal" }));
+  });
 }

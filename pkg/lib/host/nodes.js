@@ -18,9 +18,11 @@ export class Nodes {
       await this.#closing.get(key);
       const known = this.#nodes.get(key);
       if (known === undefined) break;
-      if (await known.isGood()) return known.join(said);
+      const isGood = await known.isGood();
+      if (this.#nodes.get(key) !== known) continue;
+      if (isGood) return known.join(said);
       // Its storage was taken away, or it never opened: those who have it may keep it, who comes now gets another.
-      if (this.#nodes.get(key) === known) this.#nodes.delete(key);
+      this.#nodes.delete(key);
     }
     const node = new SharedNode((accept, onProgress) => this.#open(options, accept, onProgress, wasm), () => this.#close(key, node));
     this.#nodes.set(key, node);

@@ -8,6 +8,11 @@ const PATIENCE = 5000;
 /** How many milliseconds a page that was frozen needs to hear of what came meanwhile. */
 const AWAKE = 100;
 
+/** A module that traps more often than this within so many milliseconds is not started again. */
+const MOST_TRAPS = 3;
+const A_WHILE = 60_000;
+
+const trap = (message) => new WillowError("fatal", `the WebAssembly module trapped (${message})`);
 const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time));
 const over = () => new WillowError("closed", "where the node ran has gone while this was under way; it may have happened");
 
@@ -28,6 +33,8 @@ export class Link {
   /** What waits for an answer, by its number. */
   #waiting = new Map();
   #unsaid = [];
+  /** When the module trapped, lately. */
+  #trapped = [];
   /** What was made and is in use, by its number. */
   objects = new Map();
   #questions = new Map();
@@ -121,8 +128,18 @@ export class Link {
     });
   }
 
-  #refuse(id) {
-    this.#waiting.get(id)?.reject(over());
+  /** The module has trapped. What was asked just then is not repeated, since it may be why; nor is a module that traps again and again. */
+  #survives(fatal) {
+    this.fatals.push(fatal);
+    const now = performance.now();
+    this.#trapped = [...this.#trapped.filter((time) => time > now - A_WHILE), now];
+    if (this.#trapped.length <= MOST_TRAPS) return true;
+    this.fail(trap(fatal));
+    return false;
+  }
+
+  #refuse(id, fatal) {
+    this.#waiting.get(id)?.reject(fatal === undefined ? over() : trap(fatal));
     this.#waiting.delete(id);
   }
 
@@ -191,10 +208,10 @@ export class Link {
     this.#stopFollowing();
     this.#channel.close();
     this.#accepted.forEach((end) => end());
-    if (fatal !== undefined) this.fatals.push(fatal);
+    if (fatal !== undefined && !this.#survives(fatal)) return;
     for (const [id, { message, isRepeated }] of this.#waiting) {
       const goesOn = message.on === 0 || this.objects.get(message.on)?.again !== undefined;
-      if (!isRepeated || !goesOn) this.#refuse(id);
+      if (!isRepeated || !goesOn || (fatal !== undefined && message.type === "call" && message.method !== "completed")) this.#refuse(id, fatal);
     }
     for (const [handle, { again }] of this.objects) if (again === undefined) this.objects.delete(handle);
     let failure;

@@ -1,4 +1,4 @@
-import { WillowError } from "../error.js";
+import { WillowError, trapped } from "../error.js";
 import { failedIntent } from "../intent.js";
 import { Nodes } from "./nodes.js";
 import { KINDS, hold, lifeOf, transferable, whenGone } from "./wire.js";
@@ -81,6 +81,7 @@ class Client {
       this.channel.post({ type: "answer", id, value, ...more }, transferable(value));
     } catch (thrown) {
       this.channel.post({ type: "answer", id, error: WillowError.from(thrown).toJSON() });
+      if (thrown instanceof WebAssembly.RuntimeError) trapped(thrown.message);
     }
     return undefined;
   }
