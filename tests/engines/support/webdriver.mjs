@@ -57,7 +57,10 @@ async function freePort() {
   return port;
 }
 
-/** The pages of a browser. A command is for the page that was chosen by the one before: they take turns. */
+/**
+ * The pages of a browser, each in a window, beside the empty one that it begins with and that keeps it open. A command is for the window that
+ * was chosen by the one before: pages take turns.
+ */
 class Session {
   #send;
   #turn = Promise.resolve();
@@ -65,23 +68,21 @@ class Session {
 
   constructor(send) {
     this.#send = send;
-    this.#first = send("GET", "/window");
-    this.#first.catch(() => {});
   }
 
   async openPage(url) {
-    const [first] = [await this.#first, (this.#first = undefined)];
-    const handle = first ?? (await this.#take(() => this.#send("POST", "/window/new", { type: "tab" }))).handle;
-    const page = new Page((method, path, body) => this.#take(async () => {
-      await this.#send("POST", "/window", { handle });
-      return this.#send(method, path, body);
-    }));
+    const first = (this.#first ??= await this.#send("GET", "/window"));
+    const { handle } = await this.#in(first, "POST", "/window/new", { type: "window" });
+    const page = new Page((...command) => this.#in(handle, ...command));
     await page.goto(url);
     return page;
   }
 
-  #take(command) {
-    const done = this.#turn.then(command);
+  #in(handle, ...command) {
+    const done = this.#turn.then(async () => {
+      await this.#send("POST", "/window", { handle });
+      return this.#send(...command);
+    });
     this.#turn = done.catch(() => {});
     return done;
   }
