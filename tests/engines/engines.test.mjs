@@ -60,26 +60,26 @@ test("two profiles sync live, both ways, and one that is reloaded has everything
 for (const host of ["shared", "worker"]) {
   test(`two tabs have one node, host ${host}, which syncs with another profile`, () =>
     withPages(async (openA, openB) => {
-      const options = { relays: [relay.url], host, storage: { indexedDb: host } };
-      const open = (page) => page.run(`a node, ${host}`, async (options) => [await harness.open(options), harness.node.host], options);
-      const [one, two] = [await openA(), await openA()];
-      const [id, place] = await open(one);
+      const options = { host, storage: { indexedDb: host } };
+      const [one, two, other] = [await openA(), await openA(), await openB()];
+      const open = (options) => harness.open(options).then((id) => [id, harness.node.host]);
+      const [id, place] = await one.run("one opens", open, { relays: [relay.url], ...options });
       assert.equal(place, host);
-      assert.deepEqual(await open(two), [id, host]);
-      await one.run("a space", () => harness.settle());
-      await two.run("the same space", () => harness.settle());
-      await two.run("two watches", () => void harness.watch());
+      await other.run("the other opens", (relays) => harness.create(relays), [relay.url]);
+      await write(other, "first", "of the other");
+      const ticket = await other.run("the other shares", () => harness.share());
+      await two.run("two joins", (relays, ticket, options) => harness.join(relays, ticket, "live", options), [relay.url], ticket, options);
+      assert.deepEqual(await two.run("who two is", () => [harness.node.id, harness.node.host]), [id, host]);
+      await two.run("two has what the other had", () => harness.holds(1));
+      await one.run("one has the space, too", () => harness.settle());
       await sends(one, two, "one", "from the one tab");
-      const ticket = await two.run("two shares", () => harness.share());
-      const other = await openB();
-      await other.run("the other joins", (relays, ticket) => harness.join(relays, ticket), [relay.url], ticket);
-      await other.run("the other has it", () => harness.holds(1));
+      await sends(one, other, "one", "once more");
       await sends(other, two, "other", "from another profile");
       // Whoever closes leaves the node to the others.
       await one.close();
       await sends(two, other, "later", "still here");
       await sends(other, two, "last", "still in sync");
-      assert.deepEqual(await paths(two), ["last", "later", "one", "other"]);
+      assert.deepEqual(await paths(two), ["first", "last", "later", "one", "other"]);
     }));
 }
 

@@ -45,13 +45,6 @@ export const DIFFERENCES = [
     probe: () => typeof navigator.storage?.estimate === "function" && typeof navigator.storage?.persist === "function",
   },
   {
-    what: "A person is asked whether storage may stay",
-    chromium: false, firefox: true, webkit: false,
-    so: "Call `requestPersistence()` when it is clear why; it waits for the answer (the tests' Firefox says yes)",
-    // Only where somebody is asked does a browser say yes to a page that nobody has used.
-    probe: async () => (await navigator.storage?.persist?.()) ?? false,
-  },
-  {
     what: "A page is told that it is frozen",
     chromium: true, firefox: false, webkit: false,
     so: "Elsewhere a node that was frozen finds out by its clock and its relay",
