@@ -22,11 +22,8 @@ const NATIVE: &[&str] = &["osier-core", "osier", "osier-cli", "xtask"];
 /// The port of the relay that browser tests use. It is fixed because its URL is compiled into them.
 const RELAY_PORT: u16 = 33440;
 
-/// A layer of tests: what runs those of its tests that a filter selects.
-type Layer = fn(&[String]) -> Outcome<Counts>;
-
 /// Checks of the source, which have no tests to select.
-const CHECKS: &[(&str, Layer)] = &[("layers", check_layers), ("format", check_format), ("clippy", check_clippy)];
+const CHECKS: &[(&str, fn() -> Outcome<Counts>)] = &[("layers", check_layers), ("format", check_format), ("clippy", check_clippy)];
 
 /// `cargo xtask test [--engines LIST] [FILTER…]`.
 pub fn command(arguments: &[String]) -> Outcome {
@@ -41,7 +38,7 @@ pub fn command(arguments: &[String]) -> Outcome {
     if filters.is_empty() {
         setup::begin(&engines);
         for (name, check) in CHECKS {
-            report.add(name, || check(filters));
+            report.add(name, check);
         }
     }
     report.add("native", || native(filters));
@@ -94,18 +91,18 @@ fn conclude(report: &[String], total: Counts) -> Outcome {
     }
 }
 
-fn check_layers(_: &[String]) -> Outcome<Counts> {
+fn check_layers() -> Outcome<Counts> {
     layers::command(&[])?;
     Ok(Counts::one(true))
 }
 
-fn check_format(_: &[String]) -> Outcome<Counts> {
+fn check_format() -> Outcome<Counts> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     Ok(Counts::one(true))
 }
 
 /// Builds what the native layer runs, and hears what clippy has to say of it.
-fn check_clippy(_: &[String]) -> Outcome<Counts> {
+fn check_clippy() -> Outcome<Counts> {
     linted(native_tests("test").args(["--quiet", "--no-run"]))
 }
 
@@ -144,7 +141,17 @@ fn native(filters: &[String]) -> Outcome<Counts> {
 /// The tests for the browser.
 fn wasm_tests() -> Command {
     let mut command = cargo();
-    linting_for_browser(&mut command).args(["build", "--quiet", "--release", "--target", setup::WASM, "--package", "osier", "--tests"]);
+    linting_for_browser(&mut command).args([
+        "build",
+        "--quiet",
+        "--release",
+        "--target",
+        setup::WASM,
+        "--package",
+        "osier",
+        "--test",
+        "browser",
+    ]);
     command
 }
 
@@ -174,9 +181,7 @@ fn browser(engine: Engine, filters: &[String]) -> Outcome<Counts> {
     }
     for selection in selections(filters) {
         let mut command = engine.command(cargo().get_program())?;
-        command
-            .args(["test", "--quiet", "--release", "--target", setup::WASM, "--package", "osier", "--test", "browser", "--"])
-            .args(selection);
+        command.args(["test", "--release", "--target", setup::WASM, "--package", "osier", "--test", "browser", "--"]).args(selection);
         command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner);
         // With no mode chosen the runner runs nothing, and passes.
         command.env("WASM_BINDGEN_USE_BROWSER", "1").env("WASM_BINDGEN_TEST_TIMEOUT", "600");

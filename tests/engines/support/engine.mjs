@@ -43,7 +43,7 @@ async function withPages(browsers, body) {
 /** A page with `harness` and `osier` ready. */
 async function openHarness(browser) {
   const page = await browser.openPage(new URL("e2e/harness.html?host=page", site()).href);
-  const run = async (what, call, ...args) => { const t = Date.now(); try { return await within(60_000, what, page.evaluate(call, ...args)); } finally { if (process.env.TIMES && Date.now() - t > 1500) console.log(what, Date.now() - t); } };
+  const run = (what, call, ...args) => within(60_000, what, page.evaluate(call, ...args));
   const ready = () => run("the page is ready", async () => {
     while (globalThis.harness === undefined) await new Promise((resolve) => setTimeout(resolve, 10));
   });
