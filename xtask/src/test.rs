@@ -22,8 +22,11 @@ const NATIVE: &[&str] = &["osier-core", "osier", "osier-cli", "xtask"];
 /// The port of the relay that browser tests use. It is fixed because its URL is compiled into them.
 const RELAY_PORT: u16 = 33440;
 
-/// Checks of the source, which have no tests to select.
-const CHECKS: &[(&str, fn() -> Outcome<Counts>)] = &[("layers", check_layers), ("format", check_format), ("clippy", check_clippy)];
+/// A check of the source.
+type Check = fn() -> Outcome<Counts>;
+
+/// Those that there are. They have no tests to select.
+const CHECKS: &[(&str, Check)] = &[("layers", check_layers), ("format", check_format), ("clippy", check_clippy)];
 
 /// `cargo xtask test [--engines LIST] [FILTER…]`.
 pub fn command(arguments: &[String]) -> Outcome {

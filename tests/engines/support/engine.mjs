@@ -11,7 +11,7 @@ export const engine = { name, driver, browser };
 
 /** Two profiles of the engine. `withPages` runs a `body` with two functions that open pages, one for each; nothing may go wrong in them unseen. */
 export async function openProfiles() {
-  const started = await Promise.allSettled([1, 2].map(() => within(60_000, "the browser is there", launch(engine))));
+  const started = await Promise.allSettled([1, 2].map(() => launch(engine)));
   const browsers = started.map(({ value }) => value).filter((browser) => browser !== undefined);
   const close = () => Promise.all(browsers.map((browser) => browser.close()));
   const failed = started.find(({ reason }) => reason !== undefined);

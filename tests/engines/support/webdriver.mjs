@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { within } from "../../e2e/support/three.mjs";
 
 /** How the browser of each engine is asked for. Firefox would ask a person whether storage may stay; the answer is yes. */
 const WANTED = {
@@ -31,11 +32,11 @@ export async function launch({ name, driver, browser }) {
     return value;
   };
   const begin = async () => {
-    while (!(await fetch(`http://127.0.0.1:${port}/status`).catch(() => undefined))?.ok) await sleep(50);
+    while (!child.killed && !(await fetch(`http://127.0.0.1:${port}/status`).catch(() => undefined))?.ok) await sleep(50);
     return send("POST", "/session", { capabilities: { alwaysMatch: WANTED[name](browser) } });
   };
   try {
-    const { sessionId, capabilities } = await Promise.race([begin(), ended]);
+    const { sessionId, capabilities } = await within(60_000, "the browser is there", Promise.race([begin(), ended]));
     const session = new Session((method, path, body) => send(method, `/session/${sessionId}${path}`, body));
     const close = async () => {
       await send("DELETE", `/session/${sessionId}`).catch(() => {});
