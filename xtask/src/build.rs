@@ -1,5 +1,6 @@
 //! `cargo xtask build`: from Rust to what is shipped. Three steps, each on the last one's result:
-//! the wasm module (`pkg/osier.wasm`) with its glue (`pkg/generated/`), the npm package (`target/package/`), the site (`target/site/`).
+//! the wasm module (`pkg/osier.wasm`) with its glue (`pkg/generated/`), the npm package (`target/package/`), the site (`target/site/`) with the
+//! extension (`target/extension/`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::time::SystemTime;
 
 use crate::process::{Outcome, capture, program, run};
 use crate::setup;
-use crate::workspace::{cargo, root, site as site_folder, target};
+use crate::workspace::{cargo, extension as extension_folder, root, site as site_folder, target};
 
 /// What rustc's wasm32-unknown-unknown may use, so that `wasm-opt` accepts it. Every engine of the last years has all of it.
 const WASM_FEATURES: &[&str] = &[
@@ -32,6 +33,7 @@ pub fn command(arguments: &[String]) -> Outcome {
     print!("{}", sizes()?);
     println!("package: {}", tarball()?.display());
     println!("site:    {}", site_folder().display());
+    println!("extension: {}", extension_folder().display());
     Ok(())
 }
 
@@ -108,7 +110,7 @@ pub fn package() -> Outcome<PathBuf> {
 /// Whether this process has built the site. Held by who builds it: it has one folder.
 static BUILT: Mutex<bool> = Mutex::new(false);
 
-/// Builds the site, with the package as it comes out of its tarball. Once: what is built for tests meanwhile would have cargo build it again,
+/// Builds the site and the extension, with the package as it comes out of its tarball. Once: what is built for tests meanwhile would have cargo build it again,
 /// since the module's file bears no hash.
 pub fn site() -> Outcome {
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,8 +123,23 @@ pub fn site() -> Outcome {
     copy_tree(&root().join("www"), &folder)?;
     let unpacked = folder.join("osier");
     clear(&unpacked)?;
-    run(program("tar").args(["--strip-components=1", "-xzf"]).arg(tarball).arg("-C").arg(unpacked))?;
+    run(program("tar").args(["--strip-components=1", "-xzf"]).arg(tarball).arg("-C").arg(&unpacked))?;
+    extension(&unpacked)?;
     *built = true;
+    Ok(())
+}
+
+/// Puts the extension together: its own files, what it shares with the notebook, and the package, since an extension imports nothing from elsewhere.
+fn extension(package: &Path) -> Outcome {
+    let folder = extension_folder();
+    clear(&folder)?;
+    fs::remove_dir_all(site_folder().join("extension"))?;
+    copy_tree(&root().join("www/extension"), &folder)?;
+    copy_tree(package, &folder.join("osier"))?;
+    fs::create_dir(folder.join("lib"))?;
+    for shared in ["style.css", "lib/dom.js"] {
+        fs::copy(root().join("www").join(shared), folder.join(shared))?;
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::process::{Outcome, program, run};
 use crate::relay::Relay;
 use crate::serve::{port, site_mounts, test_mounts};
 use crate::server::Server;
-use crate::workspace::{cargo, native_program, root, site};
+use crate::workspace::{cargo, extension, native_program, root, site};
 use crate::{build, setup};
 
 /// `cargo xtask demo [--port N]` and `cargo xtask demo --headless`.
@@ -67,7 +67,7 @@ pub fn osier() -> Outcome<PathBuf> {
 pub fn node_script(mut command: Command, script: &Path, server: &Server, osier: &Path, chromium: &Path) -> Outcome<Command> {
     command.arg(script).current_dir(root());
     command.env("OSIER_SITE", server.url()).env("OSIER_PROGRAM", osier).env("OSIER_CHROMIUM", chromium);
-    command.env("OSIER_PACKAGE", site().join("osier")).env("OSIER_TARBALL", build::tarball()?);
+    command.env("OSIER_PACKAGE", site().join("osier")).env("OSIER_TARBALL", build::tarball()?).env("OSIER_EXTENSION", extension());
     Ok(command)
 }
 

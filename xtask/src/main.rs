@@ -32,7 +32,7 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   setup                 install what the other commands need (they do so by themselves)
-  build                 the wasm module, the npm package (pkg/, target/package) and the site (target/site)
+  build                 the wasm module, the npm package (pkg/, target/package), the site (target/site), the extension (target/extension)
   serve [--port N]      serve the site
   demo [--port N]       relay and site; prints links to open; Ctrl-C ends it
   demo --headless       two browser pages and a native peer sync this repository; the last line is one JSON object

@@ -24,6 +24,11 @@ pub fn site() -> PathBuf {
     target().join("site")
 }
 
+/// The extension, as a browser loads it: the files of `www/extension/`, and the unpacked npm package in `osier/`.
+pub fn extension() -> PathBuf {
+    target().join("extension")
+}
+
 /// The native program `osier`, once it is built.
 pub fn native_program() -> PathBuf {
     target().join("debug").join(format!("osier{}", env::consts::EXE_SUFFIX))

@@ -1,28 +1,47 @@
-/** A way for messages to one other place: `post(message, transfer)`, `listen(function)`, `close()`. */
+/**
+ * A way for messages to one other place: `post(message, transfer)`, `listen(function)`, `close()`. What is posted in one breath travels, and
+ * is heard, together.
+ */
 
-/** Through a port, which hands buffers over. */
-export function portChannel(port) {
+function channel(send, on, close) {
+  let [waiting, transfers] = [[], []];
+  const flush = () => {
+    const [messages, transfer] = [waiting, transfers];
+    [waiting, transfers] = [[], []];
+    send(messages, transfer);
+  };
   return {
-    post: (message, transfer = []) => port.postMessage(message, transfer),
-    listen(hear) {
-      port.onmessage = ({ data }) => hear(data);
-      port.start?.();
+    post(message, transfer = []) {
+      if (waiting.length === 0) queueMicrotask(flush);
+      waiting.push(message);
+      transfers.push(...transfer);
     },
+    listen: (hear) => on((messages) => messages.forEach((message) => hear(message))),
     close() {
-      port.onmessage = null;
-      port.close();
+      if (waiting.length > 0) flush();
+      close();
     },
   };
 }
 
+/** Through a port, which hands buffers over. */
+export function portChannel(port) {
+  const on = (hear) => {
+    port.onmessage = ({ data }) => hear(data);
+    port.start?.();
+  };
+  const close = () => {
+    port.onmessage = null;
+    port.close();
+  };
+  return channel((messages, transfer) => port.postMessage(messages, transfer), on, close);
+}
+
 /** Through a named channel that two places of one origin open, each under its name. What is sent is copied. */
 export function namedChannel(name, side) {
-  const channel = new BroadcastChannel(name);
-  return {
-    post: (message) => channel.postMessage({ from: side, message }),
-    listen(hear) {
-      channel.onmessage = ({ data: { from, message } }) => from !== side && hear(message);
-    },
-    close: () => channel.close(),
+  const named = new BroadcastChannel(name);
+  const on = (hear) => {
+    named.onmessage = ({ data: { from, messages } }) => from !== side && hear(messages);
   };
+  return channel((messages) => named.postMessage({ from: side, messages }), on, () => named.close());
 }

@@ -2,51 +2,63 @@ import { namedChannel } from "./channel.js";
 import { notStarted } from "./shared.js";
 
 /** Every so many milliseconds a page asks whether the host is there. */
-const PULSE = 1000;
-/** A host that does not answer for so long is taken for frozen. */
+const PULSE = 500;
+/** A host that does not answer for so long is taken for dead, if it does not when it is asked once more, either. */
 const PATIENCE = 2000;
+const LAST_CHANCE = 500;
+/** How many milliseconds a host may take to shut its node down. */
+const STOPPING = 3000;
 /** Every so many milliseconds a page knocks until a host answers. */
 const KNOCK = 100;
 
 const lobbyOf = (key) => `osier: ${key}`;
+/** The channel of a page and a host that met in a lobby. */
+export const roomOf = (lobby, page, host) => `${lobby}: ${page}, ${host}`;
 const ownerOf = (key) => `osier: who runs ${key}`;
 
 /**
- * Gives channels to the dedicated worker of one of the pages that want the node of a key: of that which holds the lock. When it closes,
- * the lock goes to another; when it is frozen, another takes it.
+ * Gives channels to the dedicated worker of one of the pages that want the node of a key: of that which holds the lock. When that closes
+ * or is frozen, the lock goes to another; when it stops answering, another takes it.
  */
 export function electedWorker(key, url) {
   const lobby = new BroadcastChannel(lobbyOf(key));
-  let [host, knock, failed] = [undefined, () => {}, () => {}];
+  let [name, host, latest, visit] = [];
+  let failed = () => {};
   const candidate = new Candidate(key, url, () => failed(notStarted(url)));
   let link;
+  const knock = () => lobby.postMessage({ type: "knock", name });
   lobby.onmessage = ({ data }) => {
+    if (data.type === "here" && data.name === name) visit?.(data.host);
     if (data.type !== "host") return;
-    knock();
+    latest = data.host;
+    if (visit !== undefined) knock();
     // Another one runs the node now.
     if (host !== undefined && host !== data.host) link?.lost(data.fatal);
   };
+  let isAsking = false;
   const pulse = setInterval(async () => {
-    if (link === undefined || candidate.runs || (await link.answers(PATIENCE))) return;
-    await candidate.take(() => link.answers(PATIENCE / 4));
+    if (isAsking || link === undefined || candidate.runs) return;
+    isAsking = true;
+    if (!(await link.answers(PATIENCE))) await candidate.take(() => link.answers(LAST_CHANCE));
+    isAsking = false;
   }, PULSE);
   return {
     follow: (of) => (link = of),
     async connect() {
-      host = undefined;
-      const name = `${lobbyOf(key)}: ${crypto.randomUUID()}`;
-      const channel = namedChannel(name, "page");
-      channel.failed = new Promise((resolve) => (failed = resolve));
-      const answered = new Promise((resolve) => channel.listen((message) => message.type === "here" && resolve(message.host)));
-      knock = () => lobby.postMessage({ type: "knock", name });
+      [name, host] = [crypto.randomUUID(), undefined];
+      const failure = new Promise((resolve) => (failed = resolve));
+      // Not one that another has followed: it is about to end.
+      const answered = new Promise((resolve) => (visit = (id) => (latest ?? id) === id && resolve(id)));
       knock();
       const knocking = setInterval(knock, KNOCK);
       try {
-        host = await Promise.race([answered, channel.failed.then((error) => Promise.reject(error))]);
+        host = await Promise.race([answered, failure.then((error) => Promise.reject(error))]);
       } finally {
         clearInterval(knocking);
-        knock = () => {};
+        visit = undefined;
       }
+      const channel = namedChannel(roomOf(lobbyOf(key), name, host), "page");
+      channel.failed = failure;
       return channel;
     },
     async leave() {
@@ -64,12 +76,23 @@ class Candidate {
   #failed;
   #worker;
   #release = () => {};
-  #waiting = new AbortController();
+  /** Ends the waiting for a turn: while the page is frozen, and when it has left. */
+  #waiting;
+  #hasLeft = false;
+  #listening = new AbortController();
 
   constructor(key, url, failed) {
     this.#key = key;
     this.#url = url;
     this.#failed = failed;
+    const { signal } = this.#listening;
+    // A page that sleeps runs nothing. What its worker has begun ends at once: in the middle of a transaction it would keep everyone from the
+    // database as long as it sleeps. Who waits for it asks the next host.
+    const [yields, waits] = [() => this.#yield(), () => this.#wait()];
+    document.addEventListener("freeze", yields, { signal });
+    document.addEventListener("resume", waits, { signal });
+    addEventListener("pagehide", yields, { signal });
+    addEventListener("pageshow", waits, { signal });
     this.#wait();
   }
 
@@ -78,12 +101,14 @@ class Candidate {
   }
 
   /** Takes its turn when it comes. Robbed of it, it waits for the next one. */
-  #wait() {
-    const { signal } = this.#waiting;
-    navigator.locks
-      .request(ownerOf(this.#key), { signal }, () => this.#run(false))
-      .catch(() => this.#stop())
-      .then(() => signal.aborted || this.#wait());
+  async #wait() {
+    if (this.#hasLeft || this.#waiting?.signal.aborted === false) return;
+    const waiting = new AbortController();
+    this.#waiting = waiting;
+    const { signal } = waiting;
+    while (!signal.aborted) {
+      await navigator.locks.request(ownerOf(this.#key), { signal }, () => signal.aborted || this.#run(false)).catch(() => this.#stop());
+    }
   }
 
   /** Takes the turn of whoever has it, unless the host of that answers after all. One page at a time asks. */
@@ -120,16 +145,22 @@ class Candidate {
     this.#worker = undefined;
   }
 
+  #yield() {
+    this.#waiting.abort();
+    this.#stop();
+    this.#release();
+  }
+
   /** Nothing is wanted any more: what runs here ends well, and the turn goes to another. */
   async leave() {
-    this.#waiting.abort();
+    this.#hasLeft = true;
+    this.#listening.abort();
     const worker = this.#worker;
     if (worker !== undefined) {
       const stopped = new Promise((resolve) => (worker.onmessage = resolve));
       worker.postMessage({ type: "stop" });
-      await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 3000))]);
+      await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, STOPPING))]);
     }
-    this.#stop();
-    this.#release();
+    this.#yield();
   }
 }

@@ -5,6 +5,7 @@ import { onTrap } from "../error.js";
 import { load } from "../load.js";
 import { VERSION } from "../version.js";
 import { namedChannel, portChannel } from "./channel.js";
+import { roomOf } from "./elected.js";
 import { Host } from "./serve.js";
 
 /** Whether the storage is taken from whoever has it. */
@@ -26,14 +27,12 @@ if ("onconnect" in globalThis) {
     run({ lobby: name, takes: isTaken, fatal }) {
       takes = isTaken;
       const id = crypto.randomUUID();
-      const lobby = new BroadcastChannel(name);
-      const met = new Set();
+      const [lobby, met] = [new BroadcastChannel(name), new Set()];
       lobby.onmessage = ({ data }) => {
         if (data.type !== "knock") return;
-        const channel = namedChannel(data.name, "host");
-        if (!met.has(data.name)) host.connect(channel);
+        if (!met.has(data.name)) host.connect(namedChannel(roomOf(name, data.name, id), "host"));
         met.add(data.name);
-        channel.post({ type: "here", host: id });
+        lobby.postMessage({ type: "here", name: data.name, host: id });
       };
       lobby.postMessage({ type: "host", host: id, fatal });
     },

@@ -1,3 +1,4 @@
+import { WillowError } from "../error.js";
 import { KINDS } from "./wire.js";
 
 /** Objects that nobody holds any more are of no use at the host, either. */
@@ -22,7 +23,9 @@ function make(link, kind, on, method, args) {
   if (kind === "intent") return intent(link, args);
   if (kind === "fetch") return fetching(link, args);
   const resumes = KINDS[kind].resumes && (on === 0 || link.objects.get(on)?.again !== undefined);
-  if (KINDS[kind].pulls) return stream(link, kind, (again) => link.make(kind, on, method, args, resumes ? again : undefined));
+  // The events of a session end with how it ended.
+  const last = method === "events" ? shutDown : () => undefined;
+  if (KINDS[kind].pulls) return stream(link, kind, last, (again) => link.make(kind, on, method, args, resumes ? again : undefined));
   return remembered(link, link.make(kind, on, method, args), (handle) => remote(link, kind, handle));
 }
 
@@ -55,8 +58,11 @@ export function remoteNode(link) {
   });
 }
 
-/** A stream: a few items are fetched at a time, those that are there. */
-function stream(link, kind, begin) {
+const shuttingDown = () => new WillowError("shuttingDown", "the node is shutting down");
+const shutDown = () => ({ type: "error", error: shuttingDown() });
+
+/** A stream: a few items are fetched at a time, those that are there. What follows as long as the node is there ends well with it. */
+function stream(link, kind, last, begin) {
   let [ready, ended, seen] = [[], false, undefined];
   let wake;
   const closed = new Promise((resolve) => (wake = resolve));
@@ -71,8 +77,13 @@ function stream(link, kind, begin) {
     if (kind === "changes" && item !== undefined) seen = item.progress;
     return kind === "sessions" && item !== undefined ? remembered(link, item.handle, (handle) => remote(link, "session", handle, { peer: item.peer })) : item;
   };
+  const ends = kind === "query" && last() === undefined ? undefined : last;
   const pull = async () => {
-    const pulled = await link.pull(on, KINDS[kind].pulls);
+    const pulled = await link.pull(on, KINDS[kind].pulls).catch((thrown) => {
+      if (!link.hasLeft || kind === "pieces" || ends === undefined) throw thrown;
+      const item = ends();
+      return { items: item === undefined ? [] : [item], ended: true };
+    });
     if (kind === "pieces") return pulled;
     ({ items: ready, ended } = pulled);
     return take();
@@ -103,7 +114,10 @@ function intent(link, [peer, init]) {
   const on = link.make("intent", 0, "sync", [peer, init], again);
   let last;
   const of = remote(link, "intent", on);
-  const completed = of.completed();
+  let leave;
+  const left = new Promise((_, reject) => (leave = () => reject(shuttingDown())));
+  link.onLeave.add(leave);
+  const completed = Promise.race([of.completed(), left]).finally(() => link.onLeave.delete(leave));
   completed.then(
     (completion) => (last = { type: "ended", completion }),
     (error) => (last = { type: "error", error }),

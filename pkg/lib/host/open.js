@@ -38,7 +38,7 @@ export async function openIn(place, own, rest, accept) {
   const link = new Link(hosts, opening, { accept, onProgress: own.onProgress }, VERSION);
   hosts.follow?.(link);
   try {
-    await link.open(false, STARTING);
+    await link.start(STARTING);
   } catch (thrown) {
     await link.leave();
     throw thrown;

@@ -1,9 +1,14 @@
 import { WillowError } from "../error.js";
 import { KINDS, hold, lifeOf, transferable, whenGone } from "./wire.js";
 
-/** How often in a row a host is looked for after one was lost, before everything is told so. */
-const ATTEMPTS = 4;
+/** How often in a row a host is looked for after one was lost, before everything is told so, and how many milliseconds each has to answer. */
+const ATTEMPTS = 8;
+const PATIENCE = 5000;
 
+/** How many milliseconds a page that was frozen needs to hear of what came meanwhile. */
+const AWAKE = 100;
+
+const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time));
 const over = () => new WillowError("closed", "where the node ran has gone while this was under way; it may have happened");
 
 /**
@@ -22,15 +27,23 @@ export class Link {
   #numbers = 0;
   /** What waits for an answer, by its number. */
   #waiting = new Map();
+  #unsaid = [];
   /** What was made and is in use, by its number. */
   objects = new Map();
   #questions = new Map();
+  /** What ends the listening for those who may take back a yes. */
+  #accepted = new Map();
   #failed;
   #isOpen = false;
+  /** Ends an attempt to open the node. */
+  #giveUp = () => {};
   address;
   id;
   /** Why the module trapped, each time it did. */
   fatals = [];
+  /** The page has let go of the node; `onLeave` is called then. */
+  hasLeft = false;
+  onLeave = new Set();
 
   /**
    * `hosts.connect()` gives a channel to a host; `opening` says what to open there; `said` has `accept` and `onProgress`, each if there
@@ -45,21 +58,31 @@ export class Link {
   }
 
   /** Opens the node. A host has so many milliseconds to answer. */
-  async open(isAgain = false, patience = 20_000) {
+  async open(patience) {
     await this.#alive;
     let timer;
-    const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(new WillowError("hostFailed", `no worker answered within ${patience} ms`)), patience);
+    const failed = new Promise((_, reject) => {
+      const late = () => reject(new WillowError("hostFailed", `no worker answered within ${patience} ms`));
+      timer = setTimeout(late, patience);
+      this.#giveUp = () => reject(over());
     });
-    late.catch(() => {});
+    failed.catch(() => {});
+    const unlessFailed = (promise) => Promise.race([promise, failed]);
     try {
-      this.#channel = await Promise.race([this.#hosts.connect(), late]);
-      await Promise.race([this.#greet(this.#channel), late]);
+      this.#channel = await unlessFailed(this.#hosts.connect());
+      await unlessFailed(this.#greet(this.#channel));
+      clearTimeout(timer);
+      return await unlessFailed(this.#ask({ type: "open", ...this.#opening() }, false));
     } finally {
       clearTimeout(timer);
+      this.#giveUp = () => {};
     }
-    ({ id: this.id, address: this.address } = await this.#ask({ type: "open", ...this.#opening() }, true));
-    if (!isAgain) this.#isOpen = true;
+  }
+
+  /** Opens the node for the first time. */
+  async start(patience) {
+    ({ id: this.id, address: this.address } = await this.open(patience));
+    this.#isOpen = true;
   }
 
   async #greet(channel) {
@@ -103,10 +126,12 @@ export class Link {
     this.#waiting.delete(id);
   }
 
-  /** A word that is not answered. */
+  /** A word that is not answered. Said while there is no host, it is said to the next one, if that has what it is about. */
   tell(on, method, ...args) {
+    const message = { type: "tell", on, method, args };
     if (method === "drop") this.objects.delete(on);
-    if (this.#isOpen) this.#channel.post({ type: "tell", on, method, args });
+    if (this.#isOpen) this.#channel.post(message);
+    else if (method !== "drop") this.#unsaid.push(message);
   }
 
   /** Makes an object there; `again` gives the arguments for another time, if it goes on at another host. */
@@ -131,6 +156,7 @@ export class Link {
     } else if (type === "address") this.address = message.address;
     else if (type === "ask") this.#answer(id, message.peer);
     else if (type === "forget") this.#questions.get(id)?.abort();
+    else if (type === "over") this.#accepted.get(id)?.();
     else if (type === "fatal") this.lost(message.message);
     else if (type === "pong") this.#waiting.get(id)?.resolve();
   }
@@ -147,15 +173,24 @@ export class Link {
     this.#questions.delete(id);
     const channel = this.#channel;
     channel.post({ type: "said", id, answer: answer && answer.init });
-    answer?.signal?.addEventListener("abort", () => channel.post({ type: "takeBack", id }), { once: true });
+    const signal = answer?.signal;
+    if (signal === undefined) return;
+    const takeBack = () => channel.post({ type: "takeBack", id });
+    signal.addEventListener("abort", takeBack);
+    this.#accepted.set(id, () => {
+      this.#accepted.delete(id);
+      signal.removeEventListener("abort", takeBack);
+    });
   }
 
   /** The host is gone: another one is looked for. */
   async lost(fatal) {
+    this.#giveUp();
     if (!this.#isOpen || this.#failed !== undefined) return;
     this.#isOpen = false;
     this.#stopFollowing();
     this.#channel.close();
+    this.#accepted.forEach((end) => end());
     if (fatal !== undefined) this.fatals.push(fatal);
     for (const [id, { message, isRepeated }] of this.#waiting) {
       const goesOn = message.on === 0 || this.objects.get(message.on)?.again !== undefined;
@@ -163,15 +198,15 @@ export class Link {
     }
     for (const [handle, { again }] of this.objects) if (again === undefined) this.objects.delete(handle);
     let failure;
-    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    for (let attempt = 0; attempt < ATTEMPTS && this.#failed === undefined; attempt += 1) {
       try {
-        await this.open(true);
+        ({ address: this.address } = await this.open(PATIENCE));
         return this.#goOn();
       } catch (thrown) {
         failure = thrown;
-        await new Promise((resolve) => setTimeout(resolve, 250 * 2 ** attempt));
+        this.#channel?.close();
+        await sleep(20 * 2 ** attempt);
       }
-      if (this.#failed !== undefined) return undefined;
     }
     return this.fail(WillowError.from(failure));
   }
@@ -183,6 +218,7 @@ export class Link {
       object.args = object.again(object.args);
       this.#channel.post({ type: "make", handle, on: object.on, method: object.method, args: object.args });
     }
+    for (const message of this.#unsaid.splice(0)) if (message.on === 0 || this.objects.has(message.on)) this.#channel.post(message);
     for (const { message } of this.#waiting.values()) this.#channel.post(message);
   }
 
@@ -195,21 +231,25 @@ export class Link {
     this.objects.clear();
   }
 
-  /** Whether the host answers within so many milliseconds; no page that was frozen meanwhile takes its own sleep for the host's. */
+  /** Whether the host answers within so many milliseconds. */
   async answers(within) {
     if (!this.#isOpen) return true;
-    const [id, asked] = [(this.#numbers += 1), performance.now()];
-    const answered = new Promise((resolve) => this.#waiting.set(id, { resolve: () => resolve(true), reject: () => resolve(true), message: {}, isRepeated: false }));
+    const id = (this.#numbers += 1);
+    let isThere = false;
+    this.#waiting.set(id, { resolve: () => (isThere = true), reject() {}, message: {}, isRepeated: false });
     this.#channel.post({ type: "ping", id });
-    const late = new Promise((resolve) => setTimeout(resolve, within, false));
-    const isThere = await Promise.race([answered, late]);
+    await sleep(within);
+    // A page that slept itself meanwhile hears only now of what came then.
+    if (!isThere) await sleep(AWAKE);
     this.#waiting.delete(id);
-    return isThere || performance.now() - asked > within * 1.5 || !this.#isOpen;
+    return isThere || !this.#isOpen;
   }
 
   /** Lets go of the node: resolves when it is shut down, if nobody else has it. */
   async leave() {
     if (this.#failed !== undefined) return;
+    this.hasLeft = true;
+    this.onLeave.forEach((leave) => leave());
     const good = this.#isOpen ? this.#ask({ type: "bye" }, false) : undefined;
     this.#isOpen = false;
     await good?.catch(() => {});

@@ -8,26 +8,27 @@ export class Host {
   #nodes;
   #version;
   #life = crypto.randomUUID();
+  #alive;
   #clients = new Set();
 
   /** `open(options, accept, onProgress, wasm)` gives a node of the module. */
   constructor(version, open) {
     this.#version = version;
     this.#nodes = new Nodes(open);
-    this.alive = hold(lifeOf(this.#life));
+    this.#alive = hold(lifeOf(this.#life));
   }
 
   /** Serves whoever is at the other end of a channel until it says good-bye or is gone. */
-  async connect(channel) {
+  connect(channel) {
     const client = new Client(channel, this.#nodes, () => this.#clients.delete(client));
     this.#clients.add(client);
-    await this.alive;
-    channel.listen((message) => {
-      if (message.type === "hello") {
-        client.follow(message.life);
-        channel.post({ type: "welcome", version: this.#version, life: this.#life });
-      } else client.hear(message);
-    });
+    channel.listen((message) => (message.type === "hello" ? this.#welcome(client, message) : client.hear(message)));
+  }
+
+  async #welcome(client, { life }) {
+    client.follow(life);
+    await this.#alive;
+    client.channel.post({ type: "welcome", version: this.#version, life: this.#life });
   }
 
   /** The module is of no use any more: everyone hears of it. */
@@ -51,6 +52,7 @@ class Client {
   #objects = new Map();
   #questions = new Map();
   #numbers = 0;
+  #hasLeft = false;
   #stopFollowing = () => {};
 
   constructor(channel, nodes, left) {
@@ -70,7 +72,7 @@ class Client {
     if (type === "tell") return this.#tell(message);
     if (type === "make") return this.#make(message);
     if (type === "said") return this.#questions.get(id)?.said(message.answer);
-    if (type === "takeBack") return this.#questions.get(id)?.takeBack.abort();
+    if (type === "takeBack") return this.#questions.get(id)?.takenBack.abort();
     if (type === "ping") return this.channel.post({ type: "pong", id });
     const answers = { open: () => this.#open(message), call: () => this.#call(message), pull: () => this.#pull(message), bye: () => this.leave() };
     if (!Object.hasOwn(answers, type)) return undefined;
@@ -98,24 +100,28 @@ class Client {
   #ask(peer, forgotten) {
     const id = (this.#numbers += 1);
     return new Promise((resolve) => {
-      const takeBack = new AbortController();
+      const takenBack = new TakenBack(() => {
+        this.#questions.delete(id);
+        this.channel.post({ type: "over", id });
+      });
       const said = (init) => {
         forgotten.removeEventListener("abort", forget);
         if (init === null) this.#questions.delete(id);
-        resolve(init && { init, signal: takeBack.signal });
+        resolve(init && { init, signal: takenBack });
       };
       const forget = () => {
         this.channel.post({ type: "forget", id });
         said(null);
       };
       forgotten.addEventListener("abort", forget, { once: true });
-      this.#questions.set(id, { said, takeBack });
+      this.#questions.set(id, { said, takenBack });
       this.channel.post({ type: "ask", id, peer });
     });
   }
 
   #object(on) {
     const object = this.#objects.get(on);
+    if (this.#hasLeft) throw new WillowError("shuttingDown", "the node is shutting down");
     if (object === undefined) throw new WillowError("closed", "this is over, or belongs to a node that is");
     return object;
   }
@@ -123,7 +129,7 @@ class Client {
   async #call({ on, method, args }) {
     const { kind, of } = this.#object(on);
     if (!KINDS[kind].calls?.includes(method)) throw new WillowError("internal", `${kind} has no ${method}`);
-    const object = await of;
+    const object = isPromise(of) ? await of : of;
     const value = await object[method](...args);
     return { value, progress: KINDS[kind].hasProgress ? object.progress() : undefined };
   }
@@ -133,26 +139,27 @@ class Client {
     if (object === undefined) return;
     const { kind, of } = object;
     if (method === "drop") this.#objects.delete(on);
-    if (on === 0 && method === "notify") return this.#node?.notify(args[0]);
-    const name = method === "drop" ? (KINDS[kind].pulls ? "close" : undefined) : KINDS[kind].tells?.find((name) => name === method);
-    // What cannot be told needs no answer: it is over.
-    if (name !== undefined) await Promise.resolve(of).then((of) => of[name](...args)).catch(() => {});
+    if (on === 0 && method === "notify") this.#node?.notify(args[0]);
+    else if (method === "drop" ? KINDS[kind].pulls : KINDS[kind].tells?.includes(method)) {
+      // What cannot be told needs no answer: it is over.
+      await Promise.resolve(of).then((of) => of[method === "drop" ? "close" : method](...args)).catch(() => {});
+    }
   }
 
-  /** Makes an object. What goes wrong is told to whoever uses it. */
+  /** Makes an object, at once if what makes it is there: so that what is asked of it in the same breath finds it as it would here. */
   #make({ handle, on, method, args }) {
-    const make = async () => {
-      const { kind, of } = this.#object(on);
-      if (!Object.hasOwn(KINDS[kind].makes ?? {}, method)) throw new WillowError("internal", `${kind} makes no ${method}`);
-      return (await of)[method](...args);
-    };
     const kind = KINDS[this.#objects.get(on)?.kind]?.makes?.[method] ?? "stream";
     if (method === "fetchPayload") args.push((value) => this.channel.post({ type: "event", on: handle, value }));
-    const of = make().catch((thrown) => {
-      if (kind === "intent") return failedIntent(args[0], WillowError.from(thrown).toJSON());
-      throw thrown;
-    });
-    of.catch(() => {});
+    let of;
+    try {
+      const { kind: maker, of: by } = this.#object(on);
+      if (!Object.hasOwn(KINDS[maker].makes ?? {}, method)) throw new WillowError("internal", `${maker} makes no ${method}`);
+      of = isPromise(by) ? by.then((by) => by[method](...args)) : by[method](...args);
+    } catch (thrown) {
+      // Told to whoever uses it.
+      of = kind === "intent" ? failedIntent(args[0], WillowError.from(thrown).toJSON()) : Promise.reject(thrown);
+    }
+    if (isPromise(of)) of.catch(() => {});
     this.#objects.set(handle, { kind, of });
   }
 
@@ -189,15 +196,14 @@ class Client {
 
   /** The page is done with its node. Resolves when that is shut down, if it was the last one. */
   async leave() {
+    this.#hasLeft = true;
     this.#left();
     this.#stopFollowing();
     const [objects, questions] = [[...this.#objects.values()], [...this.#questions.values()]];
     this.#objects.clear();
     this.#questions.clear();
-    for (const { said, takeBack } of questions) {
-      takeBack.abort();
-      said(null);
-    }
+    // What it accepted stays, for the other pages.
+    for (const { said } of questions) said(null);
     for (const { kind, of } of objects) {
       if (kind === "node" || kind === "session") continue;
       const end = KINDS[kind].pulls ? "close" : KINDS[kind].tells[0];
@@ -211,6 +217,29 @@ class Client {
 }
 
 const LATER = Symbol("later");
+
+const isPromise = (value) => typeof value?.then === "function";
+
+/** A signal for the module, which says when the module does not listen any more. */
+class TakenBack extends EventTarget {
+  aborted = false;
+  #over;
+
+  constructor(over) {
+    super();
+    this.#over = over;
+  }
+
+  abort() {
+    this.aborted = true;
+    this.dispatchEvent(new Event("abort"));
+  }
+
+  removeEventListener(...rest) {
+    super.removeEventListener(...rest);
+    this.#over();
+  }
+}
 
 /** Resolves after everything that is ready now. */
 function turnOfEvents() {

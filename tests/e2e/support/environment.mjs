@@ -16,3 +16,5 @@ export const chromiumPath = () => required("OSIER_CHROMIUM");
 export const packageFolder = () => required("OSIER_PACKAGE");
 /** The tarball that npm packed. */
 export const tarball = () => required("OSIER_TARBALL");
+/** Folder of the extension as it is loaded. */
+export const extensionFolder = () => required("OSIER_EXTENSION");
