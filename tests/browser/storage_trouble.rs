@@ -84,14 +84,13 @@ async fn durable_storage_that_was_left_open_is_marked_until_the_browser_has_a_ne
     // The browser takes a moment to take the lock back.
     let durable = Durable::open(&name, Lock::Wait(Duration::from_secs(10))).await.unwrap();
     durable.close().await.unwrap();
-    assert!(is_marked().await);
-    loop {
+    // Only Chromium has a log that can be torn.
+    let is_chromium = script("return 'dataLoss' in IDBVersionChangeEvent.prototype", JsValue::UNDEFINED).await;
+    assert_eq!(is_chromium, is_marked().await);
+    while is_marked().await {
         let durable = open(&name).await;
         n0_future::time::sleep(Duration::from_millis(200)).await;
         durable.close().await.unwrap();
-        if !is_marked().await {
-            break;
-        }
     }
     // The pieces that were written for that are gone, and what is closed in time is not marked.
     assert!(all(&name, "keys").await.iter().all(|(key, _)| *key == "wrapping"));
@@ -210,7 +209,9 @@ async fn durable_storage_that_has_vanished_is_lost_and_not_made_again() {
     script(DELETE, name.as_str()).await;
     assert_eq!(durable.commit(put(&entry(1))).await, lost("the database was deleted"));
     assert_eq!(durable.on_lost().await, "the database was deleted");
-    let names = script("return (await indexedDB.databases()).map((database) => database.name)", JsValue::UNDEFINED).await;
+    // WebKit lists one whose making was broken off, with version 0.
+    let names = "return (await indexedDB.databases()).filter(({ version }) => version > 0).map(({ name }) => name)";
+    let names = script(names, JsValue::UNDEFINED).await;
     assert!(!Array::from(&names).includes(&name.as_str().into(), 0), "it was made again");
     durable.close().await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use crate::build::{self, Module};
 use crate::demo::{node_script, osier};
-use crate::process::{Outcome, run};
+use crate::process::{Outcome, program, run};
 use crate::relay::Relay;
 use crate::serve::site_mounts;
 use crate::server::{Mount, Server};
@@ -26,6 +26,6 @@ pub fn command(measures: &[String]) -> Outcome {
         vec![Mount { path: "/bench/", folder: root().join("bench/pages") }, Mount { path: "/modules/", folder: modules.clone() }];
     mounts.extend(site_mounts());
     let server = Server::start(0, mounts)?;
-    let mut script = node_script(&root().join("bench/run.mjs"), &server, &osier, &browser.chromium)?;
+    let mut script = node_script(program("node"), &root().join("bench/run.mjs"), &server, &osier, &browser.browser)?;
     run(script.args(measures).env("OSIER_RELAY", relay.url()).env("OSIER_MODULES", modules))
 }

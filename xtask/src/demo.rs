@@ -53,7 +53,7 @@ fn headless() -> Outcome {
     let osier = osier()?;
     let relay = Relay::start(&osier, 0)?;
     let server = Server::start(0, test_mounts())?;
-    let mut script = node_script(&root().join("tests/e2e/demo.mjs"), &server, &osier, &browser.chromium)?;
+    let mut script = node_script(program("node"), &root().join("tests/e2e/demo.mjs"), &server, &osier, &browser.browser)?;
     run(script.env("OSIER_RELAY", relay.url()))
 }
 
@@ -63,9 +63,8 @@ pub fn osier() -> Outcome<PathBuf> {
     Ok(native_program())
 }
 
-/// A script of tests/e2e with what it needs to know in its environment.
-pub fn node_script(script: &Path, server: &Server, osier: &Path, chromium: &Path) -> Outcome<Command> {
-    let mut command = program("node");
+/// Has `command`, which is `node`, run a script of tests, with what it needs to know in its environment.
+pub fn node_script(mut command: Command, script: &Path, server: &Server, osier: &Path, chromium: &Path) -> Outcome<Command> {
     command.arg(script).current_dir(root());
     command.env("OSIER_SITE", server.url()).env("OSIER_PROGRAM", osier).env("OSIER_CHROMIUM", chromium);
     command.env("OSIER_PACKAGE", site().join("osier")).env("OSIER_TARBALL", build::tarball()?).env("OSIER_EXTENSION", extension());

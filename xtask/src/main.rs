@@ -1,7 +1,7 @@
 //! Set-up, build, serve, demo, test and bench of Osier: the same commands for people and for CI.
 //!
 //! One module per command, and below them the pieces they share: `workspace` (where things are), `process` (running
-//! programs), `setup` (installing what is missing), `server` (static files), `relay` (a relay of our own).
+//! programs), `setup` (installing what is missing), `engine` (browsers that run tests), `server` (static files), `relay` (a relay of our own).
 //! It knows nothing of Osier's code except the names of its packages and files.
 
 // The rules about clocks and threads are for code that runs in a browser.
@@ -12,6 +12,7 @@ mod build;
 mod counts;
 mod demo;
 mod docs;
+mod engine;
 mod layers;
 mod lockfile;
 mod process;
@@ -35,7 +36,7 @@ cargo xtask COMMAND
   serve [--port N]      serve the site
   demo [--port N]       relay and site; prints links to open; Ctrl-C ends it
   demo --headless       two browser pages and a native peer sync this repository; the last line is one JSON object
-  test [FILTER…]        every layer; with filters only tests whose names contain one
+  test [--engines all|NAME,…] [FILTER…]  every layer, in Chromium or in these of chromium, firefox, webkit; with filters only tests whose names contain one
   docs                  the API and the guides as pages (target/docs)
   layers                check which module may use which
   simulate [--runs N] [--seed S]  many nodes on a virtual network; one seed is explained; the last line is one JSON object

@@ -5,12 +5,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
+use crate::engine::{DEFAULT, Engine};
 use crate::lockfile::version_of;
 use crate::process::{Outcome, capture, find_program, program, run};
 use crate::workspace::{cargo, root, target};
 
 /// The target triple of the browser.
 pub const WASM: &str = "wasm32-unknown-unknown";
+
+/// Names under which systems install Firefox.
+const FIREFOX: &[&str] = &["firefox-esr", "firefox"];
 
 /// Names under which systems install Chromium.
 const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -20,28 +24,28 @@ pub fn command(arguments: &[String]) -> Outcome {
     if let Some(argument) = arguments.first() {
         return Err(format!("setup takes no arguments, not `{argument}`").into());
     }
-    everything()?;
+    everything(DEFAULT)?;
     println!("setup: everything is there");
     Ok(())
 }
 
 /// Begins to install everything, beside what the caller does meanwhile: downloads wait for the network, builds for disks. Whoever needs a
 /// piece waits for it, and hears then if it cannot be had.
-pub fn begin() {
-    std::thread::spawn(|| {
+pub fn begin(engines: &[Engine]) {
+    let engines = engines.to_vec();
+    std::thread::spawn(move || {
         // Told again when the piece is needed.
-        let _ = everything();
+        let _ = everything(&engines);
     });
 }
 
 /// What is downloaded first, then what is built.
-fn everything() -> Outcome {
+fn everything(engines: &[Engine]) -> Outcome {
     chromium()?;
     wasm_target()?;
     npm_packages()?;
     wasm_bindgen()?;
-    wasm_pack()?;
-    Ok(())
+    engines.iter().try_for_each(|engine| engine.browser().map(drop))
 }
 
 /// Held by who installs something: two at once would get into each other's way.
@@ -68,25 +72,37 @@ pub fn wasm_bindgen() -> Outcome<PathBuf> {
     cargo_tool("wasm-bindgen-cli", &version_of("wasm-bindgen")?, &["wasm-bindgen", "wasm-bindgen-test-runner"])
 }
 
-/// The program `wasm-pack`.
-pub fn wasm_pack() -> Outcome<PathBuf> {
-    Ok(cargo_tool("wasm-pack", "0.15.1", &["wasm-pack"])?.join("wasm-pack"))
-}
-
-/// The programs that drive a browser: Chromium itself and its WebDriver.
+/// A browser, and what drives it.
 pub struct Browser {
-    /// Chromium.
-    pub chromium: PathBuf,
-    /// chromedriver.
+    /// The browser. WebKit's driver knows its own.
+    pub browser: PathBuf,
+    /// Its WebDriver.
     pub driver: PathBuf,
 }
 
 /// Chromium and chromedriver of the system.
 pub fn chromium() -> Outcome<Browser> {
     system_packages(&[(CHROMIUM, "chromium"), (&["chromedriver"], "chromium-driver")])?;
-    match (find_program(CHROMIUM), find_program(&["chromedriver"])) {
-        (Some(chromium), Some(driver)) => Ok(Browser { chromium, driver }),
-        _ => Err("chromium or chromedriver is not on PATH even after installing it".into()),
+    installed(CHROMIUM, find_program(&["chromedriver"]))
+}
+
+/// Firefox of the system, and geckodriver.
+pub fn firefox() -> Outcome<Browser> {
+    system_packages(&[(FIREFOX, "firefox-esr")])?;
+    installed(FIREFOX, Some(cargo_tool("geckodriver", "0.37.1", &["geckodriver"])?.join("geckodriver")))
+}
+
+/// WebKitGTK of the system, its driver, and a screen for it.
+pub fn webkit() -> Outcome<Browser> {
+    const DRIVER: &[&str] = &["WebKitWebDriver"];
+    system_packages(&[(DRIVER, "webkit2gtk-driver"), (&["xvfb-run"], "xvfb"), (&["xauth"], "xauth")])?;
+    installed(DRIVER, find_program(DRIVER))
+}
+
+fn installed(names: &[&str], driver: Option<PathBuf>) -> Outcome<Browser> {
+    match (find_program(names), driver) {
+        (Some(browser), Some(driver)) => Ok(Browser { browser, driver }),
+        _ => Err(format!("{} or its driver is not on PATH even after installing it", names[0]).into()),
     }
 }
 

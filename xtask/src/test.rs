@@ -1,4 +1,4 @@
-//! `cargo xtask test [FILTER…]`: every layer, one after the other, whatever became of the ones before.
+//! `cargo xtask test [--engines LIST] [FILTER…]`: every layer, one after the other, whatever became of the ones before.
 //! The last line is `N passed, N failed`.
 
 use std::fs;
@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use crate::counts::Counts;
 use crate::demo::node_script;
-use crate::process::{Outcome, path_with, program, run, run_and_read, run_and_read_errors};
+use crate::engine::{DEFAULT, Engine};
+use crate::process::{Outcome, program, run, run_and_read, run_and_read_errors};
 use crate::relay::Relay;
 use crate::serve::test_mounts;
 use crate::server::Server;
@@ -21,40 +22,65 @@ const NATIVE: &[&str] = &["osier-core", "osier", "osier-cli", "xtask"];
 /// The port of the relay that browser tests use. It is fixed because its URL is compiled into them.
 const RELAY_PORT: u16 = 33440;
 
-/// A layer of tests: its name, and what runs those of its tests that a filter selects.
-type Layer = (&'static str, fn(&[String]) -> Outcome<Counts>);
+/// A check of the source.
+type Check = fn() -> Outcome<Counts>;
 
-/// Checks of the source, which have no tests to select.
-const CHECKS: &[Layer] = &[("layers", check_layers), ("format", check_format), ("clippy", check_clippy)];
+/// Those that there are. They have no tests to select.
+const CHECKS: &[(&str, Check)] = &[("layers", check_layers), ("format", check_format), ("clippy", check_clippy)];
 
-/// Layers with tests.
-const TESTS: &[Layer] = &[("native", native), ("browser", browser), ("end to end", end_to_end)];
-
-/// `cargo xtask test [FILTER…]`.
-pub fn command(filters: &[String]) -> Outcome {
+/// `cargo xtask test [--engines LIST] [FILTER…]`.
+pub fn command(arguments: &[String]) -> Outcome {
+    let (engines, filters) = match arguments {
+        [option, value, filters @ ..] if option == "--engines" => (Engine::list(value)?, filters),
+        filters => (DEFAULT.to_vec(), filters),
+    };
     if let Some(option) = filters.iter().find(|filter| filter.starts_with('-')) {
-        return Err(format!("test takes names of tests, no options like `{option}`").into());
+        return Err(format!("test takes `--engines LIST` first and then names of tests, no options like `{option}`").into());
     }
-    let layers: Vec<&Layer> = if filters.is_empty() { CHECKS.iter().chain(TESTS).collect() } else { TESTS.iter().collect() };
+    let mut report = Report::new(filters);
     if filters.is_empty() {
-        setup::begin();
+        setup::begin(&engines);
+        for (name, check) in CHECKS {
+            report.add(name, check);
+        }
     }
-    let mut report = Vec::new();
-    let mut total = Counts::default();
-    for (name, run_layer) in layers {
+    report.add("native", || native(filters));
+    for engine in &engines {
+        report.add(&format!("browser, {}", engine.name()), || browser(*engine, filters));
+    }
+    report.add("end to end", || end_to_end(filters));
+    for engine in &engines {
+        report.add(&format!("package, {}", engine.name()), || package(*engine, filters));
+    }
+    conclude(&report.lines, report.total)
+}
+
+/// What became of the layers.
+struct Report {
+    lines: Vec<String>,
+    total: Counts,
+    /// Whether a layer may run nothing.
+    is_selection: bool,
+}
+
+impl Report {
+    fn new(filters: &[String]) -> Self {
+        Self { lines: Vec::new(), total: Counts::default(), is_selection: !filters.is_empty() }
+    }
+
+    fn add(&mut self, name: &str, layer: impl FnOnce() -> Outcome<Counts>) {
         let started = Instant::now();
-        let mut counts = run_layer(filters).unwrap_or_else(|failure| {
+        let mut counts = layer().unwrap_or_else(|failure| {
             eprintln!("{name}: {failure}");
             Counts::one(false)
         });
-        if counts.is_empty() && filters.is_empty() {
+        if counts.is_empty() && !self.is_selection {
             eprintln!("{name}: ran nothing");
             counts = Counts::one(false);
         }
-        report.push(format!("{name:12} {:4} passed, {} failed, {} s", counts.passed, counts.failed, started.elapsed().as_secs()));
-        total += counts;
+        self.lines.push(format!("{name:18} {:4} passed, {} failed, {} s", counts.passed, counts.failed, started.elapsed().as_secs()));
+        self.total += counts;
     }
-    conclude(&report, total)
 }
 
 fn conclude(report: &[String], total: Counts) -> Outcome {
@@ -68,18 +94,18 @@ fn conclude(report: &[String], total: Counts) -> Outcome {
     }
 }
 
-fn check_layers(_: &[String]) -> Outcome<Counts> {
+fn check_layers() -> Outcome<Counts> {
     layers::command(&[])?;
     Ok(Counts::one(true))
 }
 
-fn check_format(_: &[String]) -> Outcome<Counts> {
+fn check_format() -> Outcome<Counts> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     Ok(Counts::one(true))
 }
 
 /// Builds what the native layer runs, and hears what clippy has to say of it.
-fn check_clippy(_: &[String]) -> Outcome<Counts> {
+fn check_clippy() -> Outcome<Counts> {
     linted(native_tests("test").args(["--quiet", "--no-run"]))
 }
 
@@ -115,10 +141,20 @@ fn native(filters: &[String]) -> Outcome<Counts> {
     Ok(Counts::of_libtest(&output).with_exit(success))
 }
 
-/// The tests for the browser, as `wasm-pack` builds them.
+/// The tests for the browser.
 fn wasm_tests() -> Command {
     let mut command = cargo();
-    linting_for_browser(&mut command).args(["build", "--quiet", "--release", "--target", setup::WASM, "--package", "osier", "--tests"]);
+    linting_for_browser(&mut command).args([
+        "build",
+        "--quiet",
+        "--release",
+        "--target",
+        setup::WASM,
+        "--package",
+        "osier",
+        "--test",
+        "browser",
+    ]);
     command
 }
 
@@ -137,22 +173,22 @@ fn osier() -> Outcome<PathBuf> {
     Ok(native_program())
 }
 
-fn browser(filters: &[String]) -> Outcome<Counts> {
+/// The tests in the browser. They are built for all engines at once.
+fn browser(engine: Engine, filters: &[String]) -> Outcome<Counts> {
     setup::wasm_target()?;
-    let (bindgen, pack, browser) = (setup::wasm_bindgen()?, setup::wasm_pack()?, setup::chromium()?);
+    let runner = setup::wasm_bindgen()?.join("wasm-bindgen-test-runner");
     let _relay = Relay::start(&osier()?, RELAY_PORT)?;
     let mut counts = Counts::default();
     if filters.is_empty() {
         counts += linted(&mut wasm_tests())?;
     }
     for selection in selections(filters) {
-        let mut command = program(&pack);
-        command.args(["test", "--headless", "--chrome", "--release"]).arg("--chromedriver").arg(&browser.driver);
-        command.args([".", "--test", "browser", "--"]).args(selection);
+        let mut command = engine.command(cargo().get_program())?;
+        command.args(["test", "--release", "--target", setup::WASM, "--package", "osier", "--test", "browser", "--"]).args(selection);
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner);
         // With no mode chosen the runner runs nothing, and passes.
         command.env("WASM_BINDGEN_USE_BROWSER", "1").env("WASM_BINDGEN_TEST_TIMEOUT", "600");
-        linting_for_browser(&mut command).env("PATH", path_with(&bindgen)?).current_dir(root());
-        let (output, success) = run_and_read(&mut command)?;
+        let (output, success) = run_and_read(linting_for_browser(&mut command).current_dir(root()))?;
         counts += Counts::of_libtest(&output).with_exit(success);
     }
     Ok(counts)
@@ -170,14 +206,26 @@ fn selections(filters: &[String]) -> Vec<Vec<String>> {
     (0..filters.len()).map(selection).collect()
 }
 
+/// The package as an app has it, in Chromium and in apps with bundlers.
 fn end_to_end(filters: &[String]) -> Outcome<Counts> {
     setup::npm_packages()?;
+    node_tests(program("node"), &["tests/e2e", "tests/package"], filters)
+}
+
+/// What an app does with the package, in an engine.
+fn package(engine: Engine, filters: &[String]) -> Outcome<Counts> {
+    setup::npm_packages()?;
+    node_tests(engine.command("node")?, &["tests/engines"], filters)
+}
+
+/// Has `node` run the tests in these folders.
+fn node_tests(node: Command, folders: &[&str], filters: &[String]) -> Outcome<Counts> {
     let browser = setup::chromium()?;
     build::site()?;
     let osier = osier()?;
     let server = Server::start(0, test_mounts())?;
     let summary = target().join("end-to-end.tap");
-    let mut command = node_script("--test".as_ref(), &server, &osier, &browser.chromium)?;
+    let mut command = node_script(node, "--test".as_ref(), &server, &osier, &browser.browser)?;
     command.args([
         "--test-concurrency=3",
         "--test-timeout=600000",
@@ -187,13 +235,13 @@ fn end_to_end(filters: &[String]) -> Outcome<Counts> {
     ]);
     command.arg("--test-reporter-destination").arg(&summary);
     command.args(filters.iter().map(|filter| format!("--test-name-pattern={}", escape_pattern(filter))));
-    let success = run(command.args(end_to_end_files()?)).is_ok();
+    let success = run(command.args(test_files(folders)?)).is_ok();
     Ok(Counts::of_tap(&fs::read_to_string(&summary)?).with_exit(success))
 }
 
-fn end_to_end_files() -> Outcome<Vec<PathBuf>> {
+fn test_files(folders: &[&str]) -> Outcome<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for folder in ["tests/e2e", "tests/package"] {
+    for folder in folders {
         for entry in fs::read_dir(root().join(folder))? {
             files.push(entry?.path());
         }

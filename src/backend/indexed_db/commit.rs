@@ -16,7 +16,7 @@ use super::{
     batch::{Effect, Next, Stored, effects, is_of_draft, stored, to_read},
     database::{
         AUTHORS, ENTRIES, Get, HISTORY, META, NOTES, PAYLOADS, SECRETS, STATE, add, bytes, complete, entry_key, get, history_key, put,
-        reason, remove, segment_key, segment_keys, writing,
+        put_last, reason, remove, segment_key, segment_keys, writing,
     },
     failure::Failure,
     holding::TAKEN_OVER,
@@ -117,7 +117,7 @@ impl Write<'_> {
             let (before, after) = (effect.stored.available(), effect.available());
             state.payload_bytes = state.payload_bytes.saturating_sub(before).saturating_add(after);
         }
-        put(&stores.meta, STATE.into(), &state.encode())?;
+        put_last(&stores.meta, STATE.into(), &state.encode()).await?;
         Ok(authors)
     }
 

@@ -210,6 +210,13 @@ pub(super) fn put(store: &ObjectStore<'_>, key: JsValue, value: &[u8]) -> Result
     Ok(())
 }
 
+/// Writes the last value of a transaction, and waits until that is done, so that whatever failed before has aborted the transaction: Firefox
+/// commits one that it is told to commit even if a request has failed meanwhile, without what failed.
+pub(super) async fn put_last(store: &ObjectStore<'_>, key: JsValue, value: &[u8]) -> Result<(), Failure> {
+    store.put(JsValue::from(Uint8Array::from(value))).with_key(key).primitive()?.await?;
+    Ok(())
+}
+
 /// Writes a value that is not there yet; otherwise the transaction fails.
 pub(super) fn add(store: &ObjectStore<'_>, key: JsValue, value: &[u8]) -> Result<(), Failure> {
     store.as_sys().add_with_key(&Uint8Array::from(value), &key).map_err(|thrown| Failure::of(&thrown))?;
