@@ -28,6 +28,6 @@ pub mod platform;
 pub use node::{Error, Events, Intent, Node, NodeOptions};
 
 // What is exported to JavaScript is linked into everything; the unit tests run natively, and linking them with all of it for wasm, as
-// `cargo test` for wasm does, would take a minute for nothing.
+// `wasm-pack test` does, would take a minute for nothing.
 #[cfg(all(target_arch = "wasm32", not(test)))]
 pub mod js;

@@ -45,6 +45,7 @@ fn everything(engines: &[Engine]) -> Outcome {
     wasm_target()?;
     npm_packages()?;
     wasm_bindgen()?;
+    wasm_pack()?;
     engines.iter().try_for_each(|engine| engine.browser().map(drop))
 }
 

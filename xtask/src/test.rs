@@ -2,14 +2,14 @@
 //! The last line is `N passed, N failed`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::counts::Counts;
 use crate::demo::node_script;
 use crate::engine::{DEFAULT, Engine};
-use crate::process::{Outcome, program, run, run_and_read, run_and_read_errors};
+use crate::process::{Outcome, path_with, program, run, run_and_read, run_and_read_errors};
 use crate::relay::Relay;
 use crate::serve::test_mounts;
 use crate::server::Server;
@@ -176,22 +176,36 @@ fn osier() -> Outcome<PathBuf> {
 /// The tests in the browser. They are built for all engines at once.
 fn browser(engine: Engine, filters: &[String]) -> Outcome<Counts> {
     setup::wasm_target()?;
-    let runner = setup::wasm_bindgen()?.join("wasm-bindgen-test-runner");
+    let runner = setup::wasm_bindgen()?;
     let _relay = Relay::start(&osier()?, RELAY_PORT)?;
     let mut counts = Counts::default();
     if filters.is_empty() {
         counts += linted(&mut wasm_tests())?;
     }
     for selection in selections(filters) {
-        let mut command = engine.command(cargo().get_program())?;
-        command.args(["test", "--release", "--target", setup::WASM, "--package", "osier", "--test", "browser", "--"]).args(selection);
-        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner);
+        let mut command = in_browser(engine, &runner)?;
+        command.args(selection);
         // With no mode chosen the runner runs nothing, and passes.
         command.env("WASM_BINDGEN_USE_BROWSER", "1").env("WASM_BINDGEN_TEST_TIMEOUT", "600");
         let (output, success) = run_and_read(linting_for_browser(&mut command).current_dir(root()))?;
         counts += Counts::of_libtest(&output).with_exit(success);
     }
     Ok(counts)
+}
+
+/// What runs the browser's tests in an engine, up to their names: `wasm-pack test`, as anybody would, and cargo itself where wasm-pack does not
+/// know the driver.
+fn in_browser(engine: Engine, runner: &Path) -> Outcome<Command> {
+    if engine == Engine::Chromium {
+        let mut command = engine.command(setup::wasm_pack()?)?;
+        command.args(["test", "--headless", "--chrome", "--release"]).arg("--chromedriver").arg(engine.browser()?.driver);
+        command.args([".", "--test", "browser", "--"]).env("PATH", path_with(runner)?);
+        return Ok(command);
+    }
+    let mut command = engine.command(cargo().get_program())?;
+    command.args(["test", "--release", "--target", setup::WASM, "--package", "osier", "--test", "browser", "--"]);
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner.join("wasm-bindgen-test-runner"));
+    Ok(command)
 }
 
 /// The runner in the browser knows one filter at a time: a run for each, without what the runs before selected.
