@@ -73,6 +73,11 @@ pub fn wasm_bindgen() -> Outcome<PathBuf> {
     cargo_tool("wasm-bindgen-cli", &version_of("wasm-bindgen")?, &["wasm-bindgen", "wasm-bindgen-test-runner"])
 }
 
+/// The program `wasm-pack`.
+pub fn wasm_pack() -> Outcome<PathBuf> {
+    Ok(cargo_tool("wasm-pack", "0.15.1", &["wasm-pack"])?.join("wasm-pack"))
+}
+
 /// A browser, and what drives it.
 pub struct Browser {
     /// The browser. WebKit's driver knows its own.
