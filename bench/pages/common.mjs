@@ -17,7 +17,7 @@ export const osierHeap = async () => (await initOsier()).memory.buffer.byteLengt
 
 /** A node with a space of its own, and one that joined it and syncs live. */
 export async function pair(relay, storages = ["memory", "memory"]) {
-  const [a, b] = await Promise.all(storages.map((storage) => WillowNode.open({ relays: [relay], storage })));
+  const [a, b] = await Promise.all(storages.map((storage) => WillowNode.open({ relays: [relay], storage, host: "page" })));
   const user = await a.createUser();
   const namespace = await a.createNamespace({ kind: "owned", owner: user });
   await Promise.all([a.online(), b.online()]);
@@ -50,7 +50,7 @@ export async function manyEntries(relay, count) {
     await a.set(namespace, { user, path: ["small", String(index)], payload: `the payload of entry ${index}` });
   }
   const sync = async (storage) => {
-    const fresh = await WillowNode.open({ relays: [relay], storage });
+    const fresh = await WillowNode.open({ relays: [relay], storage, host: "page" });
     await fresh.online();
     const joined = await fresh.join(ticket);
     const took = await timed(() => fresh.sync(joined.peers[0], { mode: "once" }).completed);

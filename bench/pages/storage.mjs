@@ -16,7 +16,7 @@ const remove = (name) => settled(indexedDB.deleteDatabase(name));
 
 /** A durable node with a space of its own. */
 async function owner(relay, name) {
-  const node = await WillowNode.open({ relays: [relay], storage: { indexedDb: name } });
+  const node = await WillowNode.open({ relays: [relay], storage: { indexedDb: name }, host: "page" });
   const user = await node.createUser();
   const namespace = await node.createNamespace({ kind: "owned", owner: user });
   const write = (first) => {
@@ -51,7 +51,7 @@ export async function opening(relay, count, rounds) {
 /** A hundred small writes at once, and the same rows, with the payloads in them, put into IndexedDB in one transaction: ms. */
 export async function localWrites(relay, batches) {
   const [name, raw] = ["bench-writes", "bench-raw"];
-  await initCore();
+  await initCore({ module_or_path: "/modules/core.wasm" });
   const { node, write } = await owner(relay, name);
   const times = { ours: [], baseline: [], signing: [] };
   for (let batch = -2; batch < batches; batch += 1) {

@@ -50,7 +50,7 @@ const commands = {
     await (await WillowNode.open({ relays: [relay], storage: "memory" })).shutdown(); // the module is loaded
     const before = await osierHeap();
     const began = performance.now();
-    const node = await WillowNode.open({ relays: [relay], storage: { indexedDb: name } });
+    const node = await WillowNode.open({ relays: [relay], storage: { indexedDb: name }, host: "page" });
     for await (const _ of node.entries(namespace, {}, { limit: 1 })) break;
     const took = performance.now() - began;
     const { entries } = await node.storage();

@@ -56,6 +56,11 @@ for (const host of ["shared", "worker"]) {
       assert.deepEqual(await within(10_000, "b is told", told), ["inserted", ["from a"], "local"]);
       await write(b, "from b", "hi");
       assert.deepEqual(await paths(a), ["from a", "from b"]);
+      // Asking the person is a page's business.
+      assert.equal(await b.evaluate(() => {
+        navigator.storage.persist = async () => "asked";
+        return harness.node.requestPersistence();
+      }), "asked");
       // Whoever closes leaves the node to the others.
       await a.close();
       await write(b, "later", "still here");
@@ -253,6 +258,12 @@ for (const host of ["shared", "worker"]) {
       }));
       assert.deepEqual({ ...seen, fatal: typeof seen.fatal }, { code: "fatal", fatal: "string", paths: ["after", "before"], event: "lagged" });
       assert.deepEqual(await within(30_000, "the other page goes on", b.evaluate(async () => (await harness.node.namespaces()).map(({ entries }) => entries))), [2]);
+      // What is in memory alone is gone with its worker, and says so.
+      const gone = await within(60_000, "it says so", a.evaluate(async ([url, host]) => {
+        const node = await osier.WillowNode.open({ relays: [url], host, storage: "memory", wasm: harness.wasm });
+        return [await harness.failure(node.users()), await harness.failure(node.createUser())].map(({ code }) => code);
+      }, [relay.url, host]));
+      assert.deepEqual(gone, ["fatal", "fatal"]);
       // A module that does nothing else is given up.
       const codes = await within(60_000, "it is given up", a.evaluate(async () => {
         const codes = [];

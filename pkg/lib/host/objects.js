@@ -43,6 +43,11 @@ export function remoteNode(link) {
     id: link.id,
     address: () => link.address,
     shutdown: () => link.leave(),
+    /** Only a page may ask. */
+    async requestPersistence() {
+      await node.storage();
+      return (await navigator.storage?.persist?.()) ?? false;
+    },
     /** The first status of a host that was started because the module had trapped says so. */
     watchStatus() {
       const status = watchStatus();

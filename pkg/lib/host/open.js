@@ -23,7 +23,7 @@ export function placesFor({ host = "auto", worker }, { storage }) {
 
 function isPossible(place) {
   if (place === "shared") return typeof SharedWorker === "function";
-  return place === "page" || (typeof Worker === "function" && typeof BroadcastChannel === "function");
+  return place === "page" || (typeof document === "object" && typeof Worker === "function" && typeof BroadcastChannel === "function");
 }
 
 /** Opens a node in a worker. `own` are the options that the module does not get, `rest` those that it does. */
@@ -35,7 +35,7 @@ export async function openIn(place, own, rest, accept) {
   const hosts = place === "shared" ? sharedWorker(String(url)) : electedWorker(key, String(url));
   const wasm = await portable(own.wasm ?? (await (known.inline ?? known.beside)?.()), place);
   const opening = () => ({ key, options: rest, wasm, hasAccept: accept !== undefined, hasProgress: own.onProgress !== undefined });
-  const link = new Link(hosts, opening, { accept, onProgress: own.onProgress }, VERSION);
+  const link = new Link(hosts, opening, { accept, onProgress: own.onProgress }, VERSION, rest.storage !== "memory");
   hosts.follow?.(link);
   try {
     await link.start(STARTING);

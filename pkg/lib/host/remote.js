@@ -25,6 +25,7 @@ export class Link {
   #opening;
   #said;
   #version;
+  #lasts;
   #life = crypto.randomUUID();
   #alive;
   #channel;
@@ -54,13 +55,14 @@ export class Link {
 
   /**
    * `hosts.connect()` gives a channel to a host; `opening` says what to open there; `said` has `accept` and `onProgress`, each if there
-   * is one.
+   * is one; `lasts`: another host finds what this one has stored.
    */
-  constructor(hosts, opening, said, version) {
+  constructor(hosts, opening, said, version, lasts) {
     this.#hosts = hosts;
     this.#opening = opening;
     this.#said = said;
     this.#version = version;
+    this.#lasts = lasts;
     this.#alive = hold(lifeOf(this.#life));
   }
 
@@ -86,10 +88,18 @@ export class Link {
     }
   }
 
-  /** Opens the node for the first time. */
+  /** Opens the node for the first time. A host that goes meanwhile is followed by another. */
   async start(patience) {
-    ({ id: this.id, address: this.address } = await this.open(patience));
-    this.#isOpen = true;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        ({ id: this.id, address: this.address } = await this.open(patience));
+        this.#isOpen = true;
+        return;
+      } catch (thrown) {
+        if (thrown.code !== "closed" || attempt === ATTEMPTS) throw thrown;
+        this.#channel?.close();
+      }
+    }
   }
 
   async #greet(channel) {
@@ -209,6 +219,7 @@ export class Link {
     this.#channel.close();
     this.#accepted.forEach((end) => end());
     if (fatal !== undefined && !this.#survives(fatal)) return;
+    if (!this.#lasts) return this.fail(fatal === undefined ? over() : trap(fatal));
     for (const [id, { message, isRepeated }] of this.#waiting) {
       const goesOn = message.on === 0 || this.objects.get(message.on)?.again !== undefined;
       if (!isRepeated || !goesOn || (fatal !== undefined && message.type === "call" && message.method !== "completed")) this.#refuse(id, fatal);
@@ -264,13 +275,14 @@ export class Link {
 
   /** Lets go of the node: resolves when it is shut down, if nobody else has it. */
   async leave() {
-    if (this.#failed !== undefined) return;
+    if (this.hasLeft) return;
     this.hasLeft = true;
     this.onLeave.forEach((leave) => leave());
-    const good = this.#isOpen ? this.#ask({ type: "bye" }, false) : undefined;
+    const left = this.#isOpen ? this.#ask({ type: "bye" }, false) : undefined;
     this.#isOpen = false;
-    await good?.catch(() => {});
+    await left?.catch(() => {});
     this.fail(new WillowError("shuttingDown", "the node is shutting down"));
+    this.#giveUp();
     this.#stopFollowing();
     this.#channel?.close();
     await this.#hosts.leave();

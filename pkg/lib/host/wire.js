@@ -17,7 +17,7 @@
 export const KINDS = {
   node: {
     calls: [
-      "online", "storage", "requestPersistence", "peers", "disconnect", "createUser", "users", "createNamespace", "namespaces", "setQuota",
+      "online", "storage", "peers", "disconnect", "createUser", "users", "createNamespace", "namespaces", "setQuota",
       "capabilities", "exportSecret", "importSecret", "set", "ingest", "exportEntry", "get", "payload", "forget", "share", "join", "grants",
     ],
     once: ["createUser", "createNamespace", "share", "join"],
