@@ -4,7 +4,10 @@
 //! group never prune one another; one that would waits for the next group. Entries from elsewhere come as they are. It must not know the
 //! backend.
 
-use std::{cell::RefCell, collections::VecDeque};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, VecDeque},
+};
 
 use osier_core::{
     store::{Incoming, Origin, Outcome, Plan, Store},
@@ -12,7 +15,7 @@ use osier_core::{
 };
 use tokio::sync::oneshot;
 
-use super::{EntryInfo, EntryKey, Error, convert};
+use super::{EntryInfo, EntryKey, Error, Path, convert};
 
 /// Entries of this node that are written at once, at most: each is waited for.
 const MOST_ENTRIES: usize = 100;
@@ -97,11 +100,11 @@ impl Wishes {
 
     fn take_some(&self) -> Vec<(Wish, Reply<Written>)> {
         let mut waiting = self.0.borrow_mut();
-        let (mut some, mut bytes) = (Vec::<(Wish, Reply<Written>)>::new(), 0_usize);
+        let (mut some, mut bytes, mut places) = (Vec::<(Wish, Reply<Written>)>::new(), 0_usize, Places::default());
         while let Some((next, _)) = waiting.front() {
             bytes = bytes.saturating_add(next.payload.len());
             let full = some.len() >= MOST_ENTRIES || bytes > MOST_BYTES;
-            if !some.is_empty() && (full || some.iter().any(|(other, _)| in_the_way(&other.place, &next.place))) {
+            if !places.take(&next.place) || (full && !some.is_empty()) {
                 break;
             }
             some.extend(waiting.pop_front());
@@ -165,10 +168,21 @@ fn tell<T>(reply: Reply<T>, written: Result<T, Error>) {
     let _ = reply.send(written);
 }
 
-/// Whether the newer of two entries would prune the other.
-fn in_the_way(one: &EntryKey, other: &EntryKey) -> bool {
-    let same = one.namespace == other.namespace && one.subspace == other.subspace;
-    same && (one.path.is_prefix_of(&other.path) || other.path.is_prefix_of(&one.path))
+/// Places of which no newer entry would prune one at another: none of their paths is a prefix of another in the same subspace.
+#[derive(Default)]
+struct Places(BTreeSet<([u8; 32], [u8; 32], Path)>);
+
+impl Places {
+    /// Adds a place, unless an entry there would prune one of the others, or they it.
+    fn take(&mut self, place: &EntryKey) -> bool {
+        let place = (*place.namespace.as_bytes(), *place.subspace.as_bytes(), place.path.clone());
+        let is_in_the_way = |other: &([u8; 32], [u8; 32], Path)| {
+            (other.0, other.1) == (place.0, place.1) && (other.2.is_prefix_of(&place.2) || place.2.is_prefix_of(&other.2))
+        };
+        // Between a path and its prefix lie paths with that prefix alone: so whatever is in the way lies next to it.
+        let (before, behind) = (self.0.range(..&place).next_back(), self.0.range(&place..).next());
+        !before.into_iter().chain(behind).any(is_in_the_way) && self.0.insert(place)
+    }
 }
 
 #[cfg(test)]
