@@ -14,6 +14,7 @@ const STARTING = 20_000;
 /** Where a node may run that is opened with these options, the best place first. */
 export function placesFor({ host = "auto", worker }, { storage }) {
   if (!HOSTS.includes(host)) throw invalid("host", `expected ${HOSTS.map((name) => `"${name}"`).join(", ")}`);
+  if (worker !== undefined && typeof worker !== "string" && !(worker instanceof URL)) throw invalid("worker", "expected a URL");
   if (host !== "auto") return [host];
   // A worker is no place to start another from, and memory is of one page.
   const isPage = typeof document === "object" && storage !== "memory";
