@@ -1,7 +1,7 @@
 // Apps of strangers: each fixture is copied, gets the package and a library from tarballs alone, and is built and served as it would be.
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, cp, mkdtemp, readFile, readdir, rename, rm } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, readFile, readdir, rename, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
@@ -28,6 +28,13 @@ export async function openWorkshop() {
   const packed = await run(join(fixtures, "library"), "npm", "pack", "--loglevel=error", "--pack-destination", folder);
   await rename(join(folder, packed.trim()), join(folder, "greeting.tgz"));
   return {
+    /** Where the package lies. */
+    tarball: join(folder, "osier.tgz"),
+    /** A folder with nothing in it. */
+    async empty(name) {
+      await mkdir(join(folder, name));
+      return join(folder, name);
+    },
     /** A copy of a fixture, with what it depends on. */
     async install(name, [program, ...words] = ["npm", "install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]) {
       const copy = join(folder, name);
