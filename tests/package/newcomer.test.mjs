@@ -25,7 +25,7 @@ test("who follows the README in an empty folder has the package running, and two
     await run(folder, npm, ...words);
     server = await startServer(folder, start.split(" ")[1]);
 
-    const { page, errors } = await openPage(profile, server.url);
+    const { page, errors } = await openPage(profile, server.url, { expected: /favicon\.ico/ });
     const logged = page.waitForEvent("console", { predicate: (message) => message.text() === "notes/today hello", timeout: 60_000 });
     await page.reload();
     await within(60_000, "it is logged", logged);
