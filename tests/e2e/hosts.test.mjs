@@ -68,6 +68,48 @@ for (const host of ["shared", "worker"]) {
     }));
 }
 
+test("host worker: the page that runs the node shuts it down, and leaves it to the others", () =>
+  withPages(async (newPage) => {
+    const [a, b] = [await newPage(), await newPage()];
+    await open(a, "worker");
+    const place = await settle(a);
+    await open(b, "worker");
+    await b.evaluate((place) => Object.assign(harness, place), place);
+    const told = b.evaluate(async () => {
+      const events = [];
+      for await (const { type, entry } of harness.node.subscribe(harness.namespace)) {
+        events.push(type === "inserted" ? entry.path[0] : type);
+        if (entry?.path[0] === "last") return events;
+      }
+      return [...events, "the end"];
+    });
+    for (const name of ["one", "two"]) await write(a, name, "by a");
+    await within(30_000, "a is done", a.evaluate(() => harness.node.shutdown()));
+    await write(b, "last", "by b");
+    assert.deepEqual(await within(30_000, "b is told", told), ["one", "two", "last"]);
+    assert.deepEqual([a.workers().length, b.workers().length], [0, 1]);
+  }));
+
+for (const host of ["shared", "worker"]) {
+  test(`host ${host}: what cannot be sent to a worker is refused, and what is given counts as it is then`, () =>
+    withPages(async (newPage) => {
+      const page = await newPage();
+      await open(page, host);
+      await settle(page);
+      const seen = await within(30_000, "all are answered", page.evaluate(async (host) => {
+        const { node, namespace, user } = harness;
+        const payload = new Uint8Array([1, 2, 3]);
+        const writing = node.set(namespace, { user, path: ["a"], payload });
+        payload.fill(0);
+        const refused = [node.get(namespace, user, [() => {}]), osier.WillowNode.open({ host, relays: [() => {}] }), node.sync({ id: user, relays: [() => {}] }).completed];
+        const codes = await Promise.all(refused.map(async (promise) => (await harness.failure(promise)).code));
+        const { entry } = await writing;
+        return { codes, bytes: [...(await node.payload(entry))] };
+      }, host));
+      assert.deepEqual(seen, { codes: Array(3).fill("invalidArgument"), bytes: [1, 2, 3] });
+    }));
+}
+
 /** Has a page write until it closes or is asked again; what was acknowledged is in `acknowledged`. */
 const keepWriting = (page, name, acknowledged) => {
   page.on("console", (message) => {

@@ -4,21 +4,25 @@
  */
 
 function channel(send, on, close) {
-  let [waiting, transfers] = [[], []];
+  let [waiting, transfers, isClosed] = [[], [], false];
   const flush = () => {
+    if (isClosed || waiting.length === 0) return;
     const [messages, transfer] = [waiting, transfers];
     [waiting, transfers] = [[], []];
     send(messages, transfer);
   };
   return {
     post(message, transfer = []) {
+      if (isClosed) return;
       if (waiting.length === 0) queueMicrotask(flush);
       waiting.push(message);
       transfers.push(...transfer);
     },
     listen: (hear) => on((messages) => messages.forEach((message) => hear(message))),
+    /** What was posted before still goes out; nothing goes out, or comes in, any more. */
     close() {
-      if (waiting.length > 0) flush();
+      flush();
+      isClosed = true;
       close();
     },
   };

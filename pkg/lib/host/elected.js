@@ -22,7 +22,7 @@ const ownerOf = (key) => `osier: who runs ${key}`;
  */
 export function electedWorker(key, url) {
   const lobby = new BroadcastChannel(lobbyOf(key));
-  let [name, host, latest, visit] = [];
+  let [name, host, latest, visit, knocking, taking] = [];
   let failed = () => {};
   const candidate = new Candidate(key, url, () => failed(notStarted(url)));
   let link;
@@ -42,26 +42,30 @@ export function electedWorker(key, url) {
     if (!(await link.answers(PATIENCE))) await candidate.take(() => link.answers(LAST_CHANCE));
     isAsking = false;
   }, PULSE);
+  const rest = () => {
+    clearInterval(knocking);
+    clearTimeout(taking);
+    visit = undefined;
+  };
   return {
     follow: (of) => (link = of),
     async connect() {
+      rest();
       [name, host] = [crypto.randomUUID(), undefined];
       const failure = new Promise((resolve) => (failed = resolve));
       // Not one that another has followed: it is about to end.
       const answered = new Promise((resolve) => (visit = (id) => (latest ?? id) === id && resolve(id)));
       knock();
-      const knocking = setInterval(knock, KNOCK);
-      try {
-        host = await Promise.race([answered, failure.then((error) => Promise.reject(error))]);
-      } finally {
-        clearInterval(knocking);
-        visit = undefined;
-      }
+      knocking = setInterval(knock, KNOCK);
+      // Nobody answers: whoever should is no host any more.
+      taking = setTimeout(() => candidate.take(async () => visit === undefined), 2 * PATIENCE);
+      host = await Promise.race([answered, failure.then((error) => Promise.reject(error))]).finally(rest);
       const channel = namedChannel(roomOf(lobbyOf(key), name, host), "page");
       channel.failed = failure;
       return channel;
     },
     async leave() {
+      rest();
       clearInterval(pulse);
       lobby.close();
       await candidate.leave();

@@ -11,6 +11,9 @@ import { Host } from "./serve.js";
 /** Whether the storage is taken from whoever has it. */
 let takes = false;
 
+/** Where pages knock, if this is a dedicated worker that runs the node. */
+let lobby;
+
 const host = new Host(VERSION, async (options, accept, onProgress, wasm) => {
   await load(wasm);
   return RawNode.open(takes ? { ...options, lock: "steal" } : options, accept, onProgress, new Promise(() => {}));
@@ -27,7 +30,8 @@ if ("onconnect" in globalThis) {
     run({ lobby: name, takes: isTaken }) {
       takes = isTaken;
       const id = crypto.randomUUID();
-      const [lobby, met] = [new BroadcastChannel(name), new Set()];
+      const met = new Set();
+      lobby = new BroadcastChannel(name);
       lobby.onmessage = ({ data }) => {
         if (data.type !== "knock") return;
         if (!met.has(data.name)) host.connect(namedChannel(roomOf(name, data.name, id), "host"));
@@ -37,6 +41,7 @@ if ("onconnect" in globalThis) {
       lobby.postMessage({ type: "host", host: id });
     },
     async stop() {
+      lobby?.close();
       await host.close();
       postMessage({ type: "stopped" });
     },

@@ -37,8 +37,9 @@ export class Nodes {
   }
 
   /** Shuts all down. */
-  close() {
-    return Promise.all([...this.#nodes].map(([key, node]) => this.#close(key, node)));
+  async close() {
+    for (const [key, node] of [...this.#nodes]) this.#close(key, node);
+    await Promise.all(this.#closing.values());
   }
 }
 

@@ -74,7 +74,7 @@ function stream(link, kind, last, begin) {
   const again = {
     stream: same,
     sessions: same,
-    changes: ([space, area, options]) => [space, area, { ...options, from: seen ?? options?.from ?? NO_CHANGE }],
+    changes: ([space, area, options]) => [space, area, { ...options, from: ready.at(-1)?.progress ?? seen ?? options?.from ?? NO_CHANGE }],
   }[kind];
   const on = begin(again);
   const take = () => {

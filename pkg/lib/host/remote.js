@@ -1,4 +1,4 @@
-import { WillowError } from "../error.js";
+import { WillowError, invalid } from "../error.js";
 import { KINDS, hold, lifeOf, transferable, whenGone } from "./wire.js";
 
 /** How often in a row a host is looked for after one was lost, before everything is told so, and how many milliseconds each has to answer. */
@@ -14,7 +14,17 @@ const A_WHILE = 60_000;
 
 const trap = (message) => new WillowError("fatal", `the WebAssembly module trapped (${message})`);
 const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time));
+const shuttingDown = () => new WillowError("shuttingDown", "the node is shutting down");
 const over = () => new WillowError("closed", "where the node ran has gone while this was under way; it may have happened");
+
+/** A copy of arguments as they are now: what the caller does with them later is the caller's business, and they may have to be sent again. */
+function copied(args, isGiven = false) {
+  try {
+    return structuredClone(args, { transfer: isGiven ? args.flatMap(transferable) : [] });
+  } catch (thrown) {
+    throw invalid("arguments", `they cannot be sent to the worker: ${thrown.message}`);
+  }
+}
 
 /**
  * A page's end of a node that runs elsewhere. When the host is lost, a new one is looked for, the node is opened again there, and what can
@@ -42,6 +52,8 @@ export class Link {
   /** What ends the listening for those who may take back a yes. */
   #accepted = new Map();
   #failed;
+  /** A host has answered; and the node is open there. */
+  #isMet = false;
   #isOpen = false;
   /** Ends an attempt to open the node. */
   #giveUp = () => {};
@@ -69,6 +81,7 @@ export class Link {
   /** Opens the node. A host has so many milliseconds to answer. */
   async open(patience) {
     await this.#alive;
+    this.#isMet = false;
     let timer;
     const failed = new Promise((_, reject) => {
       const late = () => reject(new WillowError("hostFailed", `no worker answered within ${patience} ms`));
@@ -81,7 +94,7 @@ export class Link {
       this.#channel = await unlessFailed(this.#hosts.connect());
       await unlessFailed(this.#greet(this.#channel));
       clearTimeout(timer);
-      return await unlessFailed(this.#ask({ type: "open", ...this.#opening() }, false));
+      return await unlessFailed(this.#ask({ type: "open", ...copied(this.#opening()) }, false));
     } finally {
       clearTimeout(timer);
       this.#giveUp = () => {};
@@ -113,6 +126,7 @@ export class Link {
     }
     this.#stopFollowing();
     this.#stopFollowing = whenGone(lifeOf(welcome.life), () => this.lost());
+    this.#isMet = true;
   }
 
   /** A call that is answered. */
@@ -120,7 +134,13 @@ export class Link {
     if (this.#failed !== undefined) return Promise.reject(this.#failed);
     const isOnce = KINDS[kind].once?.includes(method) ?? false;
     // The pieces of a writer were made for it alone.
-    return this.#ask({ type: "call", on, method, args }, !isOnce, kind === "writer" ? args.flatMap(transferable) : []);
+    const isGiven = kind === "writer";
+    try {
+      const copies = copied(args, isGiven);
+      return this.#ask({ type: "call", on, method, args: copies }, !isOnce, isGiven ? copies.flatMap(transferable) : []);
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
   }
 
   pull(on, most) {
@@ -155,7 +175,7 @@ export class Link {
 
   /** A word that is not answered. Said while there is no host, it is said to the next one, if that has what it is about. */
   tell(on, method, ...args) {
-    const message = { type: "tell", on, method, args };
+    const message = { type: "tell", on, method, args: copied(args) };
     if (method === "drop") this.objects.delete(on);
     if (this.#isOpen) this.#channel.post(message);
     else if (method !== "drop") this.#unsaid.push(message);
@@ -163,9 +183,9 @@ export class Link {
 
   /** Makes an object there; `again` gives the arguments for another time, if it goes on at another host. */
   make(kind, on, method, args, again) {
-    const handle = (this.#numbers += 1);
-    this.objects.set(handle, { kind, on, method, args, again });
-    if (this.#isOpen) this.#channel.post({ type: "make", handle, on, method, args });
+    const [handle, copies] = [(this.#numbers += 1), copied(args)];
+    this.objects.set(handle, { kind, on, method, args: copies, again });
+    if (this.#isOpen) this.#channel.post({ type: "make", handle, on, method, args: copies });
     return handle;
   }
 
@@ -189,16 +209,17 @@ export class Link {
   }
 
   async #answer(id, peer) {
+    const channel = this.#channel;
     const forgotten = new AbortController();
     this.#questions.set(id, forgotten);
     let answer = null;
     try {
       answer = await this.#said.accept(peer, forgotten.signal);
+      if (answer !== null) answer.init = copied(answer.init);
     } catch (thrown) {
       console.error("osier: the accept handler failed, the peer is refused:", thrown);
     }
     this.#questions.delete(id);
-    const channel = this.#channel;
     channel.post({ type: "said", id, answer: answer && answer.init });
     const signal = answer?.signal;
     if (signal === undefined) return;
@@ -212,12 +233,16 @@ export class Link {
 
   /** The host is gone: another one is looked for. */
   async lost(fatal) {
+    if (this.hasLeft) return this.fail(shuttingDown());
+    this.#isMet = false;
     this.#giveUp();
     if (!this.#isOpen || this.#failed !== undefined) return;
     this.#isOpen = false;
     this.#stopFollowing();
     this.#channel.close();
     this.#accepted.forEach((end) => end());
+    this.#questions.forEach((question) => question.abort());
+    this.#questions.clear();
     if (fatal !== undefined && !this.#survives(fatal)) return;
     if (!this.#lasts) return this.fail(fatal === undefined ? over() : trap(fatal));
     for (const [id, { message, isRepeated }] of this.#waiting) {
@@ -229,7 +254,7 @@ export class Link {
     for (let attempt = 0; attempt < ATTEMPTS && this.#failed === undefined; attempt += 1) {
       try {
         ({ address: this.address } = await this.open(PATIENCE));
-        return this.#goOn();
+        return this.#failed ?? this.#goOn();
       } catch (thrown) {
         failure = thrown;
         this.#channel?.close();
@@ -247,7 +272,7 @@ export class Link {
       this.#channel.post({ type: "make", handle, on: object.on, method: object.method, args: object.args });
     }
     for (const message of this.#unsaid.splice(0)) if (message.on === 0 || this.objects.has(message.on)) this.#channel.post(message);
-    for (const { message } of this.#waiting.values()) this.#channel.post(message);
+    for (const { message, isRepeated } of this.#waiting.values()) if (isRepeated) this.#channel.post(message);
   }
 
   /** Everything that waits, and all that is asked from now on, is told so. */
@@ -261,7 +286,7 @@ export class Link {
 
   /** Whether the host answers within so many milliseconds. */
   async answers(within) {
-    if (!this.#isOpen) return true;
+    if (!this.#isMet) return true;
     const id = (this.#numbers += 1);
     let isThere = false;
     this.#waiting.set(id, { resolve: () => (isThere = true), reject() {}, message: {}, isRepeated: false });
@@ -270,7 +295,7 @@ export class Link {
     // A page that slept itself meanwhile hears only now of what came then.
     if (!isThere) await sleep(AWAKE);
     this.#waiting.delete(id);
-    return isThere || !this.#isOpen;
+    return isThere || !this.#isMet;
   }
 
   /** Lets go of the node: resolves when it is shut down, if nobody else has it. */
@@ -281,7 +306,7 @@ export class Link {
     const left = this.#isOpen ? this.#ask({ type: "bye" }, false) : undefined;
     this.#isOpen = false;
     await left?.catch(() => {});
-    this.fail(new WillowError("shuttingDown", "the node is shutting down"));
+    this.fail(shuttingDown());
     this.#giveUp();
     this.#stopFollowing();
     this.#channel?.close();

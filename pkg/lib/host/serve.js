@@ -26,6 +26,8 @@ export class Host {
   }
 
   async #welcome(client, { life }) {
+    // Whoever greets again does not hear what it was told before.
+    for (const other of this.#clients) if (other !== client && other.life === life) other.leave();
     client.follow(life);
     await this.#alive;
     client.channel.post({ type: "welcome", version: this.#version, life: this.#life });
@@ -36,8 +38,9 @@ export class Host {
     for (const client of this.#clients) client.channel.post({ type: "fatal", message });
   }
 
-  /** Shuts all nodes down. */
+  /** Shuts all nodes down. Pages that are still there hear nothing of it: they find the next host, and go on. */
   close() {
+    for (const { channel } of this.#clients) channel.close();
     return this.#nodes.close();
   }
 }
@@ -45,13 +48,15 @@ export class Host {
 /** One page, and what it holds of its node. */
 class Client {
   channel;
+  life;
   #nodes;
   #left;
   #node;
   /** Objects of the module, or promises of them, by their numbers. */
   #objects = new Map();
   #questions = new Map();
-  #numbers = 0;
+  /** Numbers of questions and sessions: others than those of any host before, to which a page may still refer. */
+  #numbers = crypto.getRandomValues(new Uint32Array(1))[0] * 2 ** 20;
   #hasLeft = false;
   #stopFollowing = () => {};
 
@@ -63,6 +68,7 @@ class Client {
 
   /** The page is gone when its lock is free. */
   follow(life) {
+    this.life = life;
     this.#stopFollowing();
     this.#stopFollowing = whenGone(lifeOf(life), () => this.leave());
   }
@@ -92,7 +98,12 @@ class Client {
       onProgress: hasProgress ? (progress) => this.channel.post({ type: "event", on: 0, value: progress }) : undefined,
       address: (address) => this.channel.post({ type: "address", address }),
     };
-    this.#node = await this.#nodes.join(key, options, wasm, said);
+    const node = await this.#nodes.join(key, options, wasm, said);
+    if (this.#hasLeft) {
+      await node.leave();
+      throw shuttingDown();
+    }
+    this.#node = node;
     this.#objects.set(0, { kind: "node", of: this.#node.raw });
     return { value: { id: this.#node.raw.id, address: this.#node.raw.address() } };
   }
@@ -122,7 +133,7 @@ class Client {
 
   #object(on) {
     const object = this.#objects.get(on);
-    if (this.#hasLeft) throw new WillowError("shuttingDown", "the node is shutting down");
+    if (this.#hasLeft) throw shuttingDown();
     if (object === undefined) throw new WillowError("closed", "this is over, or belongs to a node that is");
     return object;
   }
@@ -219,6 +230,7 @@ class Client {
 
 const LATER = Symbol("later");
 
+const shuttingDown = () => new WillowError("shuttingDown", "the node is shutting down");
 const isPromise = (value) => typeof value?.then === "function";
 
 /** A signal for the module, which says when the module does not listen any more. */
