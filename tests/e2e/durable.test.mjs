@@ -192,7 +192,7 @@ test("durable: without IndexedDB a node opens in memory only if it is told to", 
     const page = await newPage();
     await page.evaluate(() => Object.defineProperty(globalThis, "indexedDB", { value: undefined }));
     const seen = await page.evaluate(async () => {
-      const refused = await harness.failure(osier.WillowNode.open({}));
+      const refused = await harness.failure(osier.WillowNode.open({ host: "page" }));
       const node = await osier.WillowNode.open({ storage: "memory" });
       const { durable } = await node.storage();
       await node.shutdown();

@@ -169,7 +169,8 @@ export class Link {
   }
 
   #refuse(id, fatal) {
-    this.#waiting.get(id)?.reject(fatal === undefined ? over() : trap(fatal));
+    const gone = this.hasLeft ? shuttingDown() : over();
+    this.#waiting.get(id)?.reject(fatal === undefined ? gone : trap(fatal));
     this.#waiting.delete(id);
   }
 
