@@ -52,7 +52,7 @@ test("the package holds these files and no others", () => {
   const lib = readdirSync(join(root, "pkg/lib"), { recursive: true }).filter((file) => file.endsWith(".js")).map((file) => `lib/${file}`);
   const others = [
     "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", "osier.wasm", "index.d.ts", "generated/inline.js", "generated/osier.js",
-    "index.js", "index.node.js", "inline.js", "slim.js", "worker.js",
+    "index.js", "index.node.js", "inline.js", "react.d.ts", "react.js", "slim.js", "worker.js",
   ];
   assert.deepEqual(packed().sort(), [...lib, ...others].sort());
 });
