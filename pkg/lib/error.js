@@ -37,6 +37,9 @@ export function invalid(argument, message) {
   return new WillowError("invalidArgument", `${argument}: ${message}`, { argument });
 }
 
+/** What everyone is told once a node is shutting down. */
+export const shuttingDown = () => new WillowError("shuttingDown", "the node is shutting down");
+
 /** What every call is told once the module has trapped: it does not answer any more. */
 let fatal;
 /** How to reject the calls that wait for the module. */

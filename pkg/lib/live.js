@@ -1,4 +1,4 @@
-import { WillowError } from "./error.js";
+import { WillowError, shuttingDown } from "./error.js";
 
 /** Listeners are told at most once in so many milliseconds: a frame. */
 const FRAME = 16;
@@ -98,7 +98,7 @@ export const frame = () => new Promise((resolve) => setTimeout(resolve, FRAME));
 /** What a stream of the node gives next; undefined once the signal has aborted. It has no other end but that of the node. */
 export function following(stream, signal) {
   const next = stream.next().then(({ done, value }) => {
-    if (done && !signal.aborted) throw new WillowError("shuttingDown", "the node is shutting down");
+    if (done && !signal.aborted) throw shuttingDown();
     return done ? undefined : value;
   });
   next.catch(() => {}); // it is looked at when its turn comes

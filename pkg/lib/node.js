@@ -3,7 +3,7 @@ import { abortable, checkSignal, throwIfAborted } from "./abort.js";
 import { acceptHandler } from "./accept.js";
 import { breathe } from "./breathe.js";
 import { dropStream, readDrop } from "./drop.js";
-import { WillowError, guarded, invalid } from "./error.js";
+import { WillowError, guarded, invalid, shuttingDown } from "./error.js";
 import { openIn, placesFor } from "./host/open.js";
 import { IncomingSession } from "./incoming.js";
 import { Intent, failedIntent } from "./intent.js";
@@ -111,7 +111,7 @@ export class WillowNode {
   }
 
   notify(state) {
-    if (this.#over) throw new WillowError("shuttingDown", "the node is shutting down");
+    if (this.#over) throw shuttingDown();
     try {
       this.#raw.notify(state);
     } catch (thrown) {
@@ -200,7 +200,7 @@ export class WillowNode {
     return payloadStream(() => {
       const [own, rest] = split(options, "options", "signal");
       throwIfAborted(own.signal);
-      if (this.#over) throw new WillowError("shuttingDown", "the node is shutting down");
+      if (this.#over) throw shuttingDown();
       return [this.#raw.payloadStream(keyOf(entry), rest), own.signal];
     });
   }
@@ -218,7 +218,7 @@ export class WillowNode {
   exportDrop(namespace, area, options) {
     return dropStream(() => {
       const { onProgress } = callbacks(options, "onProgress");
-      if (this.#over) throw new WillowError("shuttingDown", "the node is shutting down");
+      if (this.#over) throw shuttingDown();
       return [this.#raw.exportDrop(namespace, area ?? {}), onProgress];
     });
   }
@@ -283,7 +283,7 @@ export class WillowNode {
   /** An iterator over what `open` returns as `[stream, signal]`. */
   #follow(open) {
     return new Iteration(() => {
-      if (this.#over) throw new WillowError("shuttingDown", "the node is shutting down");
+      if (this.#over) throw shuttingDown();
       const [stream, signal] = open();
       return { stream, signal };
     });

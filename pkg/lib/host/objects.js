@@ -1,4 +1,4 @@
-import { WillowError } from "../error.js";
+import { shuttingDown } from "../error.js";
 import { KINDS } from "./wire.js";
 
 /** Objects that nobody holds any more are of no use at the host, either. */
@@ -23,8 +23,8 @@ function make(link, kind, on, method, args) {
   if (kind === "intent") return intent(link, args);
   if (kind === "fetch") return fetching(link, args);
   const resumes = KINDS[kind].resumes && (on === 0 || link.objects.get(on)?.again !== undefined);
-  // The events of a session end with how it ended.
-  const last = method === "events" ? shutDown : () => undefined;
+  // What the end is when the page lets go of the node: the events of a session say it, and what goes on as long as the node has an end without.
+  const last = method === "events" ? shutDown : KINDS[kind].resumes && (() => undefined);
   if (KINDS[kind].pulls) return stream(link, kind, last, (again) => link.make(kind, on, method, args, resumes ? again : undefined));
   return remembered(link, link.make(kind, on, method, args), (handle) => remote(link, kind, handle));
 }
@@ -63,10 +63,9 @@ export function remoteNode(link) {
   });
 }
 
-const shuttingDown = () => new WillowError("shuttingDown", "the node is shutting down");
 const shutDown = () => ({ type: "error", error: shuttingDown() });
 
-/** A stream: a few items are fetched at a time, those that are there. What follows as long as the node is there ends well with it. */
+/** A stream: a few items are fetched at a time, those that are there. */
 function stream(link, kind, last, begin) {
   let [ready, ended, seen] = [[], false, undefined];
   let wake;
@@ -82,11 +81,10 @@ function stream(link, kind, last, begin) {
     if (kind === "changes" && item !== undefined) seen = item.progress;
     return kind === "sessions" && item !== undefined ? remembered(link, item.handle, (handle) => remote(link, "session", handle, { peer: item.peer })) : item;
   };
-  const ends = kind === "query" && last() === undefined ? undefined : last;
   const pull = async () => {
-    const pulled = await link.pull(on, KINDS[kind].pulls).catch((thrown) => {
-      if (!link.hasLeft || kind === "pieces" || ends === undefined) throw thrown;
-      const item = ends();
+    const pulled = await link.pull(on).catch((thrown) => {
+      if (!link.hasLeft || last === undefined) throw thrown;
+      const item = last();
       return { items: item === undefined ? [] : [item], ended: true };
     });
     if (kind === "pieces") return pulled;

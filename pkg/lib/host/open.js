@@ -18,20 +18,21 @@ export function placesFor({ host = "auto", worker }, { storage }) {
   if (host !== "auto") return [host];
   // A worker is no place to start another from, and memory is of one page.
   const isPage = typeof document === "object" && storage !== "memory";
-  if (!isPage || (worker ?? known.worker) === undefined || globalThis.navigator?.locks === undefined) return ["page"];
-  return ["shared", "worker", "page"].filter((place) => isPossible(place));
+  if (!isPage || (worker ?? known.worker) === undefined) return ["page"];
+  return ["shared", "worker", "page"].filter(isPossible);
 }
 
 function isPossible(place) {
-  if (place === "shared") return typeof SharedWorker === "function";
-  return place === "page" || (typeof document === "object" && typeof Worker === "function" && typeof BroadcastChannel === "function");
+  if (place === "page") return true;
+  if (globalThis.navigator?.locks === undefined) return false;
+  return place === "shared" ? typeof SharedWorker === "function" : typeof document === "object" && typeof Worker === "function" && typeof BroadcastChannel === "function";
 }
 
 /** Opens a node in a worker. `own` are the options that the module does not get, `rest` those that it does. */
 export async function openIn(place, own, rest, accept) {
   const url = own.worker ?? known.worker?.();
   if (url === undefined) throw invalid("worker", "osier/slim knows no worker: give its address, or have the app import `osier`");
-  if (!isPossible(place) || globalThis.navigator?.locks === undefined) throw new WillowError("hostFailed", `there is no host of the kind "${place}" here`);
+  if (!isPossible(place)) throw new WillowError("hostFailed", `there is no host of the kind "${place}" here`);
   const key = rest.storage === "memory" ? `memory ${crypto.randomUUID()}` : `database ${rest.storage?.indexedDb ?? "osier"}`;
   const hosts = place === "shared" ? sharedWorker(String(url)) : electedWorker(key, String(url));
   const wasm = await portable(own.wasm ?? (await (known.inline ?? known.beside)?.()), place);

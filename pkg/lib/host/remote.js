@@ -1,4 +1,4 @@
-import { WillowError, invalid } from "../error.js";
+import { WillowError, invalid, shuttingDown } from "../error.js";
 import { KINDS, hold, lifeOf, transferable, whenGone } from "./wire.js";
 
 /** How often in a row a host is looked for after one was lost, before everything is told so, and how many milliseconds each has to answer. */
@@ -14,7 +14,6 @@ const A_WHILE = 60_000;
 
 const trap = (message) => new WillowError("fatal", `the WebAssembly module trapped (${message})`);
 const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time));
-const shuttingDown = () => new WillowError("shuttingDown", "the node is shutting down");
 const over = () => new WillowError("closed", "where the node ran has gone while this was under way; it may have happened");
 
 /** A copy of arguments as they are now: what the caller does with them later is the caller's business, and they may have to be sent again. */
@@ -143,9 +142,10 @@ export class Link {
     }
   }
 
-  pull(on, most) {
+  /** The next items of a stream. */
+  pull(on) {
     if (this.#failed !== undefined) return Promise.reject(this.#failed);
-    return this.#ask({ type: "pull", on, most }, true);
+    return this.#ask({ type: "pull", on }, true);
   }
 
   #ask(message, isRepeated, transfer = []) {

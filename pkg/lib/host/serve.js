@@ -1,4 +1,4 @@
-import { WillowError, trapped } from "../error.js";
+import { WillowError, shuttingDown, trapped } from "../error.js";
 import { failedIntent } from "../intent.js";
 import { Nodes } from "./nodes.js";
 import { KINDS, hold, lifeOf, transferable, whenGone } from "./wire.js";
@@ -175,13 +175,13 @@ class Client {
     this.#objects.set(handle, { kind, of });
   }
 
-  /** The next items of a stream: one that is waited for, and those that are there already, at most as many as were asked for. */
-  async #pull({ on, most }) {
+  /** The next items of a stream: one that is waited for, and those that are there already. */
+  async #pull({ on }) {
     const object = this.#object(on);
     const stream = await object.of;
     const items = [];
     let turn;
-    while (items.length < Math.min(most, KINDS[object.kind].pulls)) {
+    while (items.length < KINDS[object.kind].pulls) {
       object.next ??= stream.next();
       turn = items.length === 0 ? undefined : (turn ?? turnOfEvents());
       try {
@@ -230,7 +230,6 @@ class Client {
 
 const LATER = Symbol("later");
 
-const shuttingDown = () => new WillowError("shuttingDown", "the node is shutting down");
 const isPromise = (value) => typeof value?.then === "function";
 
 /** A signal for the module, which says when the module does not listen any more. */

@@ -1,10 +1,11 @@
 /**
  * What a page says to a node that runs in a worker, and how it is answered. Messages are plain data with a `type`:
  *
- *     page → host  hello {version} · open {key, options, wasm, hasProgress, hasAccept} · call {id, on, method, args} ·
- *                  make {handle, on, method, args} · tell {on, method, args} · pull {id, on, most} · said {id, answer} · takeBack {id} · bye
- *     host → page  welcome {version, lock} · answer {id, value | error, progress?} · event {on, value} · ask {id, peer} · forget {id} ·
- *                  address {address} · fatal {message}
+ *     page → host  hello {version, life} · open {id, key, options, wasm, hasProgress, hasAccept} · call {id, on, method, args} ·
+ *                  make {handle, on, method, args} · tell {on, method, args} · pull {id, on} · said {id, answer} · takeBack {id} ·
+ *                  ping {id} · bye {id}
+ *     host → page  welcome {version, life} · answer {id, value | error, progress?} · event {on, value} · ask {id, peer} · forget {id} ·
+ *                  over {id} · address {address} · pong {id} · fatal {message}
  *
  * `on` and `handle` number the objects of the module that a page holds; 0 is the node. The page gives the numbers of what it makes, so that it
  * has the object at once; the host gives negative ones to sessions, which come as items of a stream.
@@ -12,7 +13,8 @@
 
 /**
  * The methods of each kind of object: `calls` are answered, `tells` are not, `makes` give another object. A call that is in `once` may have
- * happened although its answer was lost, and is not repeated; `resumes` says what is made again at a new host.
+ * happened although its answer was lost, and is not repeated; `resumes` says what is made again at a new host,
+ * `pulls` how many items of a stream come at a time, at most.
  */
 export const KINDS = {
   node: {
