@@ -21,10 +21,10 @@ const MEASURES = [
   ["P5", "local insert ÷ one signature", "≤ 2.0", (page) => page.evaluate((url) => bench.insert(url, 1_000, 5), relay), "µs"],
   ["P6", "live, a write there and one back until seen ÷ a byte there and back", "≤ 1.3", (page) => page.evaluate((url) => bench.latency(url, 200), relay), "µs"],
   ["P7", "shipped module ÷ bare iroh module, brotli", "≤ 1.3", sizes, "bytes"],
-  ["P8", "100,000 stored entries, open until the first is seen ÷ their rows read raw", "≤ 1.5", (page) => page.evaluate((url) => bench.opening(url, 100_000, 3), relay), "ms"],
+  ["P8", "100,000 stored entries, open until the first is seen ÷ their rows, a value each, read raw", "≤ 1.5", (page) => page.evaluate((url) => bench.opening(url, 100_000, 3), relay), "ms"],
   ["P9", "first entry of a partner killed and started again ÷ of a new one", "report", reconnect, "ms"],
   ["P10", "heap per idle connected peer ÷ per raw iroh connection", "report", (page) => page.evaluate((url) => bench.idlePeers(url, 16, 80), relay), "KiB"],
-  ["P11", "100 writes at once, durable ÷ their rows put raw in one transaction", "≤ 1.5", (page) => page.evaluate((url) => bench.localWrites(url, 40), relay), "ms"],
+  ["P11", "100 writes at once, durable ÷ their rows, a value each, put raw in one transaction", "≤ 1.5", (page) => page.evaluate((url) => bench.localWrites(url, 40), relay), "ms"],
   ["P12", "fresh sync of 5,000 small entries, durable ÷ in memory", "≤ 1.5", (page) => page.evaluate((url) => bench.durableSync(url, 5_000, 3), relay), "ms"],
   ["P13", "256 MiB written and synced, both durable: growth of the shared heap ÷ 64 MiB", "≤ 1", (page) => page.evaluate((url) => bench.largePayload(url, 256, 64), relay), "MiB"],
 ];

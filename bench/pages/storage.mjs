@@ -14,6 +14,37 @@ const committed = (transaction) =>
 
 const remove = (name) => settled(indexedDB.deleteDatabase(name));
 
+const PACK = 3;
+
+/** The values of entries, one each, as they are where there are no packs (see src/backend/indexed_db/value.rs). */
+function ofEach(value) {
+  if (value[32] !== PACK) return [value];
+  const values = [];
+  for (let at = 33; at < value.length; ) {
+    const length = value[at] * 256 + value[at + 1];
+    values.push(value.slice(at + 2, at + 2 + length));
+    at += 2 + length;
+  }
+  return values;
+}
+
+/** Puts the rows that a node stored into another database, a value each under its id. */
+async function putRaw(name, raw) {
+  const written = await settled(indexedDB.open(name));
+  const stored = await settled(written.transaction("entries").objectStore("entries").getAll());
+  written.close();
+  const opening = indexedDB.open(raw);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("entries");
+  const database = await settled(opening);
+  const rows = stored.flatMap(ofEach);
+  for (let first = 0; first < rows.length; first += 10_000) {
+    const writing = database.transaction("entries", "readwrite");
+    for (const row of rows.slice(first, first + 10_000)) writing.objectStore("entries").put(row, row.slice(0, 32));
+    await committed(writing);
+  }
+  return { database, rows };
+}
+
 /** A durable node with a space of its own. */
 async function owner(relay, name) {
   const node = await WillowNode.open({ relays: [relay], storage: { indexedDb: name }, host: "page" });
@@ -26,16 +57,17 @@ async function owner(relay, name) {
   return { node, namespace, write };
 }
 
-/** A node with so many stored entries, from `open` to its first entry, and the same rows read from IndexedDB in parts: ms. */
+/** A node with so many stored entries, from `open` to its first entry, and the same rows, a value each, read from IndexedDB in parts: ms. */
 export async function opening(relay, count, rounds) {
-  const name = "bench-opening";
+  const [name, raw] = ["bench-opening", "bench-opening-raw"];
   const { node, namespace, write } = await owner(relay, name);
   for (let first = 0; first < count; first += BATCH) await write(first);
   await node.shutdown();
+  (await putRaw(name, raw)).database.close();
   const seen = { ours: [], baseline: [], heap: [] };
   for (let round = -1; round < rounds; round += 1) {
     const worker = await startWorker();
-    const baseline = await worker.ask("readStored", name, count);
+    const baseline = await worker.ask("readStored", raw, count);
     const { took, heap, entries } = await worker.ask("openStored", relay, name, namespace);
     worker.kill();
     if (entries !== count) throw new Error(`${entries} of ${count} entries were there`);
@@ -44,11 +76,11 @@ export async function opening(relay, count, rounds) {
     seen.ours.push(took);
     seen.heap.push(heap);
   }
-  await remove(name);
+  await Promise.all([remove(name), remove(raw)]);
   return { ours: median(seen.ours), baseline: median(seen.baseline), heap_bytes_per_entry: median(seen.heap) / count };
 }
 
-/** A hundred small writes at once, and the same rows, with the payloads in them, put into IndexedDB in one transaction: ms. */
+/** A hundred small writes at once, and the same rows, with the payloads in them, put into IndexedDB in one transaction, a value each: ms. */
 export async function localWrites(relay, batches) {
   const [name, raw] = ["bench-writes", "bench-raw"];
   await initCore({ module_or_path: "/modules/core.wasm" });
@@ -59,17 +91,12 @@ export async function localWrites(relay, batches) {
     if (batch >= 0) times.ours.push(took);
   }
   await node.shutdown();
-  const written = await settled(indexedDB.open(name));
-  const rows = await settled(written.transaction("entries").objectStore("entries").getAll(null, BATCH));
-  written.close();
-  const opening = indexedDB.open(raw);
-  opening.onupgradeneeded = () => opening.result.createObjectStore("entries");
-  const database = await settled(opening);
+  const { database, rows } = await putRaw(name, raw);
   for (let batch = -2; batch < batches; batch += 1) {
     const took = await timed(() => {
       const writing = database.transaction("entries", "readwrite", { durability: "strict" });
       const entries = writing.objectStore("entries");
-      for (const row of rows) entries.put(row, crypto.getRandomValues(new Uint8Array(32)));
+      for (const row of rows.slice(0, BATCH)) entries.put(row, crypto.getRandomValues(new Uint8Array(32)));
       writing.commit();
       return committed(writing);
     });

@@ -28,7 +28,7 @@ const commands = {
       for await (const { type } of node.sync(peers[0], { mode: "live" })) if (type === "reconciledAll") break;
     }
   },
-  /** Reads the rows of a node's database, in parts and in order: ms. */
+  /** Reads the rows of a database, in parts and in order: ms. */
   async readStored(name, count) {
     const began = performance.now();
     const database = await settled(indexedDB.open(name));

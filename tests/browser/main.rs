@@ -13,6 +13,7 @@ mod simulation;
 mod storage;
 mod storage_damage;
 mod storage_failures;
+mod storage_packs;
 mod storage_trouble;
 mod support;
 mod surface;

@@ -69,7 +69,9 @@ async fn damaged_durable_rows_with_payloads_are_named_and_nothing_else_is_lost()
     let durable = open(&name).await;
     let known = entries(1, 8, b"payload");
     let put = |entry: &StoredEntry| [Change::Put(entry.clone()), payload(entry.id(), 0, b"payload")];
-    durable.commit(batch(known.iter().flat_map(put).collect())).await.unwrap();
+    for entry in &known {
+        durable.commit(batch(put(entry).into())).await.unwrap();
+    }
     let rows = all(&name, "entries").await;
     let value = |row: usize| bytes(&rows[row].1);
     let changed = |row: usize, place: usize, byte: u8| {

@@ -69,6 +69,11 @@ fn script() -> Vec<Batch> {
     let [a, b, c, d] = &entries(1, 4, &[7; 300])[..] else { panic!("four entries") };
     let small = &entries(2, 1, b"payload")[0];
     let put = |entry: &StoredEntry| Change::Put(entry.clone());
+    let mut packed = entries(3, 5, b"small");
+    packed.sort_by_key(StoredEntry::id);
+    let whole = |entry: &StoredEntry| [put(entry), payload(entry.id(), 0, b"small")];
+    let put_all = |entries: &[StoredEntry]| entries.iter().flat_map(whole).collect::<Vec<_>>();
+    let remove_all = |entries: &[StoredEntry]| entries.iter().map(|entry| Change::Remove(entry.id())).collect::<Vec<_>>();
     let draft = |offset: u64, length: usize| Change::Draft { id: d.id(), offset, bytes: vec![7; length] };
     let record = |key: u64, trim: Option<u64>| Some(HistoryRecord { key: HistoryKey(key), bytes: vec![1], trim: trim.map(HistoryKey) });
     let steps = [
@@ -79,6 +84,12 @@ fn script() -> Vec<Batch> {
         (vec![draft(200, 100), Change::Note { name: "a".to_owned(), value: None }], None),
         (vec![put(d), Change::Adopt { id: d.id(), length: 300 }, Change::Remove(b.id())], record(4, None)),
         (vec![Change::Remove(small.id()), put(small)], record(5, None)),
+        // A pack, and then without its head; one that comes anew; what is left of the first; and nothing.
+        (put_all(&packed[..4]), None),
+        (remove_all(&packed[..1]), None),
+        ([remove_all(&packed[1..2]), put_all(&packed[1..2]), put_all(&packed[4..])].concat(), None),
+        (remove_all(&packed[2..3]), None),
+        (remove_all(&packed[1..4]), None),
     ];
     let with = |(number, (changes, history)): (u64, _)| Batch { history, progress: ProgressId(number), ..batch(changes) };
     (1..).zip(steps).map(with).collect()
@@ -134,7 +145,7 @@ async fn play(at: i32, way: &str) -> u32 {
                 durable.commit(batch).await.unwrap_or_else(|error| panic!("{way} at {at}: step {number} again: {error}"));
             }
         }
-        if number == 3 {
+        if number == 3 || number == 8 {
             // In the middle of it, the page is reloaded.
             durable.close().await.unwrap();
             durable = opened(&name).await;

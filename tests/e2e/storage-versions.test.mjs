@@ -8,7 +8,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { openHarness, openProfile } from "./support/browser.mjs";
 
-const VERSIONS = [1, 2];
+const VERSIONS = [1, 2, 3];
 const fixture = (version) => new URL(`fixtures/storage-${version}.json`, import.meta.url);
 
 /** Runs `body` with a page in a profile of its own. */
@@ -85,6 +85,9 @@ if (process.env.OSIER_FIXTURE !== undefined) {
       await harness.edit(["small"], "replaced");
       await harness.edit(["small"], "hello");
       await harness.edit(["in", "a", "folder"], "grüße");
+      // Together, so that they are in a pack; one of them goes again.
+      await Promise.all(["one", "two", "three", "four"].map((name) => harness.edit(["together", name], name)));
+      await harness.edit(["together", "two"], "alone");
       await harness.addNoise(["large"], 20_000);
       const shown = await rows.show();
       await harness.node.shutdown();

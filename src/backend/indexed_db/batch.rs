@@ -17,7 +17,7 @@ pub(super) enum Stored {
     Draft(u64),
     /// A row, without its id, and how much of the payload there is in segments.
     Row(Vec<u8>, u64),
-    /// A row with all of its payload behind it, which is so long.
+    /// A row with all of its payload behind it, or in a pack, which is so long.
     Whole(u64),
     /// Something that does not say what was written, and how much of a payload there is, as far as that can be told.
     Damaged(u64),
@@ -156,12 +156,12 @@ pub(super) fn is_of_draft(change: &Change) -> bool {
     matches!(change, Change::Draft { .. } | Change::Adopt { .. })
 }
 
-/// The entries that must be read before a batch can be written. An entry that the batch puts is taken to be new, unless this is `careful`.
-pub(super) fn to_read(batch: &Batch, careful: bool) -> BTreeSet<EntryId> {
+/// The entries that must be read before a batch can be written. An entry that the batch puts is taken to be new, unless it may be there.
+pub(super) fn to_read(batch: &Batch, may_be_there: impl Fn(&EntryId) -> bool) -> BTreeSet<EntryId> {
     let (mut new, mut read) = (BTreeSet::new(), BTreeSet::new());
     for change in &batch.changes {
         match change {
-            Change::Put(entry) if careful || read.contains(&entry.id()) => {
+            Change::Put(entry) if read.contains(&entry.id()) || may_be_there(&entry.id()) => {
                 read.insert(entry.id());
             }
             Change::Put(entry) => {

@@ -2,27 +2,25 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use indexed_db_futures::{
-    BuildPrimitive, KeyRange, cursor::CursorDirection, database::Database, object_store::ObjectStore, query_source::QuerySource,
-    transaction::Transaction,
-};
+use indexed_db_futures::{KeyRange, database::Database, object_store::ObjectStore, transaction::Transaction};
 use osier_core::{
     store::{AuthorId, Batch, Change, RowCodec, StorageError},
     willow::EntryId,
 };
-use wasm_bindgen::JsValue;
 
 use super::{
-    batch::{Effect, Next, Stored, effects, is_of_draft, stored, to_read},
+    batch::{Effect, Next, Stored, effects, to_read},
     database::{
-        AUTHORS, ENTRIES, Get, HISTORY, META, NOTES, PAYLOADS, SECRETS, STATE, add, bytes, complete, entry_key, get, history_key, put,
-        put_last, reason, remove, segment_key, segment_keys, writing,
+        AUTHORS, ENTRIES, HISTORY, META, NOTES, PAYLOADS, SECRETS, STATE, add, complete, entry_key, get, history_key, put, put_last,
+        reason, remove, segment_key, segment_keys, writing,
     },
+    directory::{Changed, Directory},
     failure::Failure,
     holding::TAKEN_OVER,
     secrets::SECRET,
     state::State,
-    value::{of_row, with_payload},
+    there::There,
+    value::{Members, of_row, packs, stored_as, with_payload},
 };
 
 /// The longest segment of a payload.
@@ -34,7 +32,15 @@ pub(super) struct Write<'a> {
     /// What to store of the secrets, by the place of their change.
     pub(super) sealed: BTreeMap<usize, Vec<u8>>,
     pub(super) codec: &'a RefCell<RowCodec>,
+    /// What is stored, and where; complete.
+    pub(super) directory: &'a Directory,
     pub(super) epoch: u64,
+}
+
+/// What is new to remember once a batch is written.
+struct News {
+    authors: Vec<AuthorId>,
+    stored: Changed,
 }
 
 /// The object stores of a transaction that writes.
@@ -49,19 +55,19 @@ struct Stores<'a> {
 }
 
 impl Write<'_> {
-    /// Writes it. Unless it is `careful`, entries that it puts are taken to be new, which saves reading them;
-    /// [`Failure::Present`] says that one is not.
-    pub(super) async fn commit(&self, database: &Database, careful: bool) -> Result<(), Failure> {
+    /// Writes it. [`Failure::Present`] says that an entry is there that the directory does not have.
+    pub(super) async fn commit(&self, database: &Database) -> Result<(), Failure> {
         let transaction = writing(database, &[ENTRIES, AUTHORS, PAYLOADS, HISTORY, NOTES, SECRETS, META], self.batch.durability)?;
         // Whatever fails here aborts it.
-        let authors = self.write(&transaction, careful).await.map_err(|failure| reason(&transaction, failure))?;
+        let News { authors, stored } = self.write(&transaction).await.map_err(|failure| reason(&transaction, failure))?;
         complete(transaction).await?;
         let mut codec = self.codec.borrow_mut();
         authors.iter().for_each(|author| codec.keep(author));
+        self.directory.change(stored);
         Ok(())
     }
 
-    async fn write(&self, transaction: &Transaction<'_>, careful: bool) -> Result<Vec<AuthorId>, Failure> {
+    async fn write(&self, transaction: &Transaction<'_>) -> Result<News, Failure> {
         let store = |name: &str| transaction.object_store(name);
         let stores = Stores {
             entries: store(ENTRIES)?,
@@ -73,33 +79,24 @@ impl Write<'_> {
             meta: store(META)?,
         };
         let state = get(&stores.meta, STATE.into())?;
-        let ids = to_read(self.batch, careful);
-        let asked: Vec<(EntryId, Get)> =
-            ids.into_iter().map(|id| Ok((id, get(&stores.entries, entry_key(&id))?))).collect::<Result<_, Failure>>()?;
-        let mut read = BTreeMap::new();
-        for (id, row) in asked {
-            let stored = match row.await?.as_ref().map(bytes) {
-                None => Stored::Nothing,
-                Some(Ok(row)) => stored(&id, &row),
-                Some(Err(_)) => Stored::Damaged(0),
-            };
-            read.insert(id, stored);
-        }
-        for (id, stored) in &mut read {
-            if let Stored::Damaged(available) = stored {
-                *available = available.saturating_add(length(&stores.payloads, id).await?);
-            }
-        }
-        for id in self.batch.changes.iter().filter(|change| is_of_draft(change)).filter_map(Change::entry) {
-            if let Some(stored @ Stored::Nothing) = read.get_mut(&id) {
-                *stored = Stored::Draft(length(&stores.payloads, &id).await?);
-            }
-        }
-        let effects = effects(self.batch, read)?;
+        let ids = to_read(self.batch, |id| self.directory.has(id));
+        let there = There::read(ids, self.directory, self.batch, &stores.entries, &stores.payloads).await?;
+        let effects = effects(self.batch, there.stored)?;
         // All of this is on its way before the state is looked at; if that forbids it, it is taken back.
         let authors = self.write_authors(&stores)?;
+        let mut changed = Changed::default();
+        for (head, members) in there.packs {
+            rewrite(&stores.entries, head, members, &effects, &mut changed)?;
+        }
+        let mut together = Members::new();
         for (id, effect) in &effects {
-            self.write_entry(&stores, id, effect)?;
+            self.write_entry(&stores, id, effect, &mut changed, &mut together)?;
+        }
+        for members in packs(together) {
+            changed.put(&members);
+            if let Some((key, value)) = stored_as(members) {
+                add(&stores.entries, entry_key(&key), &value)?;
+            }
         }
         self.write_notes(&stores)?;
         self.write_history(&stores)?;
@@ -118,7 +115,7 @@ impl Write<'_> {
             state.payload_bytes = state.payload_bytes.saturating_sub(before).saturating_add(after);
         }
         put_last(&stores.meta, STATE.into(), &state.encode()).await?;
-        Ok(authors)
+        Ok(News { authors, stored: changed })
     }
 
     /// Writes the records of authors that are not kept yet.
@@ -136,20 +133,40 @@ impl Write<'_> {
         Ok(written)
     }
 
-    fn write_entry(&self, stores: &Stores<'_>, id: &EntryId, effect: &Effect<'_>) -> Result<(), Failure> {
+    /// Writes an entry. If it can be in a pack, its value is put `together` with the others.
+    fn write_entry(
+        &self,
+        stores: &Stores<'_>,
+        id: &EntryId,
+        effect: &Effect<'_>,
+        changed: &mut Changed,
+        together: &mut Members,
+    ) -> Result<(), Failure> {
         if effect.cleared {
             remove(&stores.payloads, segment_keys(id, 0, u64::MAX))?;
         }
         match (&effect.next, &effect.stored) {
             (Next::Nothing, Stored::Nothing | Stored::Draft(_)) => {}
-            (Next::Nothing, _) => remove(&stores.entries, KeyRange::Only(entry_key(id)))?,
+            // Its pack is written without it already.
+            (Next::Nothing, _) if self.directory.head(id).is_some() => {}
+            (Next::Nothing, _) => {
+                changed.remove(*id);
+                remove(&stores.entries, KeyRange::Only(entry_key(id)))?;
+            }
             (Next::New(entry, available), stored) => {
                 let row = self.codec.borrow_mut().encode(entry, *available);
-                let write = if stored.is_there() { put } else { add };
-                if let Some(payload) = effect.small_payload() {
-                    return write(&stores.entries, entry_key(id), &with_payload(id, &row, &payload));
+                let small = effect.small_payload();
+                let value = small.as_ref().map_or_else(|| of_row(id, &row), |payload| with_payload(id, &row, payload));
+                if !stored.is_there() && (small.is_some() || entry.payload_length() == 0) {
+                    together.push((*id, value));
+                } else {
+                    let write = if stored.is_there() { put } else { add };
+                    write(&stores.entries, entry_key(id), &value)?;
+                    changed.put_alone(*id);
                 }
-                write(&stores.entries, entry_key(id), &of_row(id, &row))?;
+                if small.is_some() {
+                    return Ok(());
+                }
             }
             (Next::Kept(available), Stored::Row(row, before)) if available != before => {
                 let row = RowCodec::with_available(id, row, *available).map_err(StorageError::from)?;
@@ -190,11 +207,27 @@ impl Write<'_> {
     }
 }
 
-/// How long the stored part of a payload is, by its last segment.
-async fn length(payloads: &ObjectStore<'_>, id: &EntryId) -> Result<u64, Failure> {
-    let last = payloads.open_cursor().with_query::<JsValue, _>(segment_keys(id, 0, u64::MAX)).with_direction(CursorDirection::Prev);
-    let Some(mut last) = last.primitive()?.await? else { return Ok(0) };
-    let key = last.key::<JsValue>()?.as_ref().map(bytes).transpose()?.unwrap_or_default();
-    let segment = last.next_record::<JsValue>().await?.as_ref().map(bytes).transpose()?.unwrap_or_default();
-    Ok(super::payload::offset_of(&key)?.saturating_add(segment.len() as u64))
+/// Writes a pack without those of its entries that the batch removes or puts anew.
+fn rewrite(
+    entries: &ObjectStore<'_>,
+    head: EntryId,
+    mut members: Members,
+    effects: &BTreeMap<EntryId, Effect<'_>>,
+    changed: &mut Changed,
+) -> Result<(), Failure> {
+    let stays = |id: &EntryId| effects.get(id).is_none_or(|effect| matches!(effect.next, Next::Kept(_)));
+    if members.iter().all(|(id, _)| stays(id)) {
+        return Ok(());
+    }
+    changed.take_apart(&members);
+    members.retain(|(id, _)| stays(id));
+    changed.put(&members);
+    let stored = stored_as(members);
+    if stored.as_ref().is_none_or(|(key, _)| *key != head) {
+        remove(entries, KeyRange::Only(entry_key(&head)))?;
+    }
+    match stored {
+        Some((key, value)) => put(entries, entry_key(&key), &value),
+        None => Ok(()),
+    }
 }

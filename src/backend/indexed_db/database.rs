@@ -2,7 +2,7 @@
 //!
 //! | object store | key | value |
 //! |---|---|---|
-//! | `entries` | id of an entry | the id again, its row, and maybe its payload: see [`value`](super::value) |
+//! | `entries` | id of an entry | the id again, its row, and maybe its payload; or a pack of several entries: see [`value`](super::value) |
 //! | `authors` | id of an author | its record |
 //! | `payloads` | id of an entry and, big-endian, an offset | a segment of the payload from there on, if that is not in `entries` |
 //! | `history` | key, big-endian | a record of the history |
@@ -121,7 +121,7 @@ async fn open_now(name: &str, if_none: IfNone) -> Result<Opened, Failure> {
                 database.create_object_store(store).build()?;
             }
         }
-        // What version 1 has written is read as it is.
+        // What older versions have written is read as it is.
         Ok(())
     });
     let lost = Rc::new(RefCell::new(None));

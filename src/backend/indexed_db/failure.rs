@@ -11,7 +11,7 @@ use crate::backend::OpenError;
 pub(super) enum Failure {
     /// It would fail again.
     Final(StorageError),
-    /// A row that was taken to be new is there.
+    /// An entry that was taken to be new is there.
     Present,
     /// There is no such database any more.
     Gone,

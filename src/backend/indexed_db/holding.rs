@@ -18,6 +18,7 @@ use web_sys::CryptoKey;
 use super::{
     SCHEMA,
     database::{self, Connection, IfNone, KEYS, META, OPEN, Opened, STATE, WRAPPING, bytes, complete, get, put, reading, remove, writing},
+    directory::Directory,
     failure::Failure,
     renew,
     secrets::{Wrapping, generate, subtle},
@@ -41,6 +42,7 @@ pub(super) struct Holding {
     pub(super) epoch: u64,
     pub(super) wrapping: Option<Wrapping>,
     pub(super) codec: RefCell<RowCodec>,
+    pub(super) directory: Directory,
     /// `None` after it was closed, by us or by the browser.
     connection: RefCell<Option<Rc<Open>>>,
     standing: watch::Sender<Standing>,
@@ -84,6 +86,7 @@ impl Holding {
             epoch: state.epoch,
             wrapping: wrapping(&connection, key).await,
             codec: RefCell::default(),
+            directory: Directory::default(),
             connection: RefCell::default(),
             standing: watch::Sender::new(Standing::Good),
             data_loss,

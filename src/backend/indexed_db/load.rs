@@ -15,20 +15,26 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::{
     database::{AUTHORS, ENTRIES, META, NOTES, SECRETS, STATE, bytes, entry_key, get, reading, reason},
+    directory::Directory,
     failure::Failure,
     holding::Holding,
     state::State,
-    value::Value,
+    value::{Value, unpack},
 };
 use crate::platform::{Task, spawn_local};
 
-/// How many entries a part has.
+/// About how many entries a part has.
 const CHUNK: u32 = 2000;
+
+/// How many values the first part is read from: how many entries are in one is known only then.
+const FIRST: u32 = 100;
 
 /// A part, before secrets are unwrapped.
 pub(super) struct Part {
     pub(super) chunk: Chunk,
     pub(super) secrets: Vec<(String, Vec<u8>)>,
+    /// From how many values the next one is to be read.
+    values: u32,
 }
 
 /// A part that is being read.
@@ -39,11 +45,21 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Begins to read a part.
+    /// Begins to read a part, of which nothing is known but where it begins.
     pub(super) fn start(holding: &Rc<Holding>, from: LoadCursor) -> Self {
+        Self::read(holding, from, FIRST)
+    }
+
+    /// Begins to read the part behind another, if there is one.
+    pub(super) fn next(holding: &Rc<Holding>, part: &Part) -> Option<Self> {
+        Some(Self::read(holding, part.chunk.next?, part.values))
+    }
+
+    fn read(holding: &Rc<Holding>, from: LoadCursor, values: u32) -> Self {
         let (holding, (done, part)) = (holding.clone(), oneshot::channel());
         let task = spawn_local(async move {
-            let _ = done.send(holding.run(async |database: &Database| load(database, &holding.codec, from).await).await);
+            let load = async |database: &Database| load(database, &holding.codec, &holding.directory, from, values).await;
+            let _ = done.send(holding.run(load).await);
         });
         Self { from, part, _task: task }
     }
@@ -62,8 +78,14 @@ impl Ahead {
 /// The values of a store, or of a part of it.
 type All = GetAllPrimitiveRequest<JsValue>;
 
-/// Reads a part, with all authors and notes if it is the first.
-async fn load(database: &Database, codec: &RefCell<RowCodec>, from: LoadCursor) -> Result<Part, Failure> {
+/// Reads a part from so many values, with all authors and notes if it is the first.
+async fn load(
+    database: &Database,
+    codec: &RefCell<RowCodec>,
+    directory: &Directory,
+    from: LoadCursor,
+    limit: u32,
+) -> Result<Part, Failure> {
     let transaction = reading(database, &[ENTRIES, AUTHORS, NOTES, SECRETS, META])?;
     let store = |name: &str| transaction.object_store(name);
     let (entries, authors, notes, secrets, meta) = (store(ENTRIES)?, store(AUTHORS)?, store(NOTES)?, store(SECRETS)?, store(META)?);
@@ -73,11 +95,11 @@ async fn load(database: &Database, codec: &RefCell<RowCodec>, from: LoadCursor) 
         None => Some((pairs(&authors)?, pairs(&notes)?, pairs(&secrets)?)),
         Some(_) => None,
     };
-    let rows = values(&entries, from)?;
+    let rows = values(&entries, from, limit)?;
     let result = async {
         let state = State::read(state).await?;
         let chunk = Chunk { progress: state.progress, history: Some(state.history), ..Chunk::default() };
-        let mut part = Part { chunk, secrets: Vec::new() };
+        let mut part = Part { chunk, secrets: Vec::new(), values: limit };
         if let Some((authors, notes, secrets)) = beside {
             for (id, record) in both(authors).await? {
                 let id = bytes(&id)?.try_into().map(AuthorId);
@@ -88,44 +110,108 @@ async fn load(database: &Database, codec: &RefCell<RowCodec>, from: LoadCursor) 
             part.secrets = named(both(secrets).await?)?;
         }
         let rows: Vec<JsValue> = rows.await?.collect::<Result<_, _>>()?;
-        let found: Vec<_> = rows.iter().map(|row| decode(&codec.borrow(), row)).collect();
-        let ids = found.iter().map(|entry| entry.as_ref().map(|(entry, _)| entry.id()));
-        let last = if is_ascending(from.0, ids) {
-            let last = found.last().and_then(|entry| entry.as_ref().map(|(entry, _)| entry.id()));
-            part.chunk.entries = found.into_iter().flatten().collect();
-            last
-        } else {
-            // What a damaged row says of itself cannot be trusted: the keys say which they are.
-            let keys: Vec<JsValue> = keys(&entries, from)?.await?.collect::<Result<_, _>>()?;
-            let ids = keys.iter().map(id_of).collect::<Result<Vec<_>, _>>()?;
-            for (id, entry) in ids.iter().zip(found) {
-                match entry.filter(|(entry, _)| entry.id() == *id) {
-                    Some(entry) => part.chunk.entries.push(entry),
-                    None => part.chunk.damaged.push(*id),
+        let mut found: Vec<Found> = rows.iter().map(|row| Found::in_value(&codec.borrow(), row)).collect();
+        if !is_ascending(from.0, found.iter().map(Found::key)) {
+            // What a damaged value says of itself cannot be trusted: the keys say which they are.
+            let keys: Vec<JsValue> = keys(&entries, from, limit)?.await?.collect::<Result<_, _>>()?;
+            for (key, found) in keys.iter().zip(&mut found) {
+                let key = id_of(key)?;
+                if found.key() != Some(key) {
+                    *found = Found::Damaged(key);
                 }
             }
-            ids.last().copied()
-        };
-        let full = u32::try_from(rows.len()).is_ok_and(|count| count == CHUNK);
+        }
+        let last = found.last().and_then(Found::key);
+        let full = u32::try_from(rows.len()).is_ok_and(|count| count == limit);
         part.chunk.next = last.filter(|_| full).map(|last| LoadCursor(Some(last)));
+        directory.learn(from, found.iter().map(Found::ids), part.chunk.next);
+        found.into_iter().for_each(|found| found.tell(&mut part.chunk));
+        let entries = u32::try_from(part.chunk.entries.len()).unwrap_or(u32::MAX);
+        part.values = limit.saturating_mul(CHUNK).checked_div(entries).unwrap_or(limit).clamp(1, CHUNK);
         Ok(part)
     };
     result.await.map_err(|failure| reason(&transaction, failure))
 }
 
+/// Finds out anew what is stored, while nobody writes.
+pub(super) async fn learn(database: &Database, codec: &RefCell<RowCodec>, directory: &Directory) -> Result<(), Failure> {
+    let anew = Directory::default();
+    let (mut from, mut values) = (LoadCursor::default(), FIRST);
+    while !anew.is_complete() {
+        let part = load(database, codec, &anew, from, values).await?;
+        (from, values) = (part.chunk.next.unwrap_or_default(), part.values);
+    }
+    directory.replace(anew);
+    Ok(())
+}
+
+/// What is in a value.
+enum Found {
+    Entry(Box<(StoredEntry, u64)>),
+    Pack(Vec<(EntryId, Option<(StoredEntry, u64)>)>),
+    /// What does not say what was written, and under which key that is.
+    Damaged(EntryId),
+    /// The same, while the key is not known.
+    Unknown,
+}
+
+impl Found {
+    fn in_value(codec: &RowCodec, value: &JsValue) -> Self {
+        let Ok(value) = bytes(value) else { return Self::Unknown };
+        match unpack(&value) {
+            None => decode(codec, &value).map_or(Self::Unknown, |entry| Self::Entry(Box::new(entry))),
+            Some(None) => Self::Unknown,
+            Some(Some(members)) => Self::Pack(members.iter().map(|(id, value)| (*id, decode(codec, value))).collect()),
+        }
+    }
+
+    /// The key that it belongs under.
+    fn key(&self) -> Option<EntryId> {
+        match self {
+            Self::Entry(entry) => Some(entry.0.id()),
+            Self::Pack(members) => members.first().map(|(id, _)| *id),
+            Self::Damaged(key) => Some(*key),
+            Self::Unknown => None,
+        }
+    }
+
+    /// The ids of the entries in it, as far as they are known.
+    fn ids(&self) -> Vec<EntryId> {
+        match self {
+            Self::Pack(members) => members.iter().map(|(id, _)| *id).collect(),
+            Self::Entry(_) | Self::Damaged(_) | Self::Unknown => self.key().into_iter().collect(),
+        }
+    }
+
+    /// Adds it to a part.
+    fn tell(self, chunk: &mut Chunk) {
+        match self {
+            Self::Entry(entry) => chunk.entries.push(*entry),
+            Self::Pack(members) => {
+                for (id, entry) in members {
+                    match entry {
+                        Some(entry) => chunk.entries.push(entry),
+                        None => chunk.damaged.push(id),
+                    }
+                }
+            }
+            Self::Damaged(key) => chunk.damaged.push(key),
+            Self::Unknown => {}
+        }
+    }
+}
+
 /// An entry from what is stored of it.
-fn decode(codec: &RowCodec, stored: &JsValue) -> Option<(StoredEntry, u64)> {
-    let stored = bytes(stored).ok()?;
-    let value = Value::split(&stored)?;
+fn decode(codec: &RowCodec, stored: &[u8]) -> Option<(StoredEntry, u64)> {
+    let value = Value::split(stored)?;
     codec.decode(&value.id, value.row).ok()
 }
 
-/// Whether these are the ids of rows that are where they belong: all there, each behind the one before.
-fn is_ascending(mut last: Option<EntryId>, ids: impl Iterator<Item = Option<EntryId>>) -> bool {
-    let mut ids = ids;
-    ids.all(|id| {
-        let behind = id.is_some() && id > last;
-        last = id;
+/// Whether these are the keys of values that are where they belong: all there, each behind the one before.
+fn is_ascending(mut last: Option<EntryId>, mut keys: impl Iterator<Item = Option<EntryId>>) -> bool {
+    keys.all(|key| {
+        let behind = key.is_some() && key > last;
+        last = key;
         behind
     })
 }
@@ -139,16 +225,16 @@ fn range(from: LoadCursor) -> Option<KeyRange<JsValue>> {
     from.0.map(|id| KeyRange::LowerBound(entry_key(&id), true))
 }
 
-fn values(store: &ObjectStore<'_>, from: LoadCursor) -> Result<All, Failure> {
-    let all = store.get_all::<JsValue>().with_limit(CHUNK);
+fn values(store: &ObjectStore<'_>, from: LoadCursor, limit: u32) -> Result<All, Failure> {
+    let all = store.get_all::<JsValue>().with_limit(limit);
     Ok(match range(from) {
         Some(range) => all.with_query::<JsValue, _>(range).primitive()?,
         None => all.primitive()?,
     })
 }
 
-fn keys(store: &ObjectStore<'_>, from: LoadCursor) -> Result<All, Failure> {
-    let all = store.get_all_keys::<JsValue>().with_limit(CHUNK);
+fn keys(store: &ObjectStore<'_>, from: LoadCursor, limit: u32) -> Result<All, Failure> {
+    let all = store.get_all_keys::<JsValue>().with_limit(limit);
     Ok(match range(from) {
         Some(range) => all.with_query::<JsValue, _>(range).primitive()?,
         None => all.primitive()?,

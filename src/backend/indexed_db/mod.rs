@@ -4,8 +4,9 @@
 //! |---|---|
 //! | `database` | the database and its object stores, transactions, keys |
 //! | `state` | what the database says of itself |
-//! | `load`, `batch`, `commit`, `payload`, `history` | reading and writing |
-//! | `value` | what is in the value of an entry |
+//! | `load`, `batch`, `there`, `commit`, `payload`, `history` | reading and writing |
+//! | `value` | what is in the value of an entry, or of several |
+//! | `directory` | which entries are stored, and under which keys |
 //! | `secrets` | secrets at rest |
 //! | `holding` | the connection, and losing it |
 //! | `renew` | what makes up for a defect of Chromium |
@@ -21,6 +22,7 @@
 mod batch;
 mod commit;
 mod database;
+mod directory;
 mod failure;
 mod history;
 mod holding;
@@ -29,31 +31,38 @@ mod payload;
 mod renew;
 mod secrets;
 mod state;
+mod there;
 mod value;
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    time::Duration,
+};
 
 use indexed_db_futures::database::Database;
 use osier_core::{
     store::{Backend, Batch, Change, Chunk, HistoryKey, LoadCursor, StorageError, Usage},
     willow::EntryId,
 };
+use tokio::sync::Mutex;
 
 use self::{
     commit::Write,
     database::{META, STATE, get, reading},
     failure::Failure,
     holding::{Holding, Standing, TAKEN_OVER},
-    load::Ahead,
+    load::{Ahead, learn},
     secrets::SECRET,
     state::State,
 };
 use super::{Lock, OpenError};
 use crate::platform::{OwnerLock, Task, lock, spawn_local, storage_estimate, timeout};
 
-/// The layout of stored data that this code writes, and the newest that it reads. Version 1 had no payloads behind rows; what it wrote is
-/// read as it is.
-pub const SCHEMA: u32 = 2;
+/// The layout of stored data that this code writes, and the newest that it reads. Version 1 had no payloads behind rows, version 2 no packs;
+/// what they wrote is read as it is.
+pub const SCHEMA: u32 = 3;
 
 /// How long a database may at least take to open, and how long where the lock says nothing of waiting.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
@@ -67,6 +76,10 @@ pub struct Durable {
     holding: Rc<Holding>,
     /// The next part to load, which is read while the caller works on the one before.
     ahead: RefCell<Option<Ahead>>,
+    /// Whether a batch is being written, or it is not known what became of one.
+    writing: Cell<bool>,
+    /// Held by whoever finds out what is stored.
+    learning: Mutex<()>,
     owner: RefCell<Option<OwnerLock>>,
     _thefts: Task,
     renewal: RefCell<Option<Task>>,
@@ -95,7 +108,15 @@ impl Durable {
             }
         });
         let renewal = holding.is_torn.get().then(|| spawn_local(renew(holding.clone())));
-        Ok(Self { holding, ahead: RefCell::default(), owner: RefCell::new(Some(owner)), _thefts: thefts, renewal: RefCell::new(renewal) })
+        Ok(Self {
+            holding,
+            ahead: RefCell::default(),
+            writing: Cell::default(),
+            learning: Mutex::default(),
+            owner: RefCell::new(Some(owner)),
+            _thefts: thefts,
+            renewal: RefCell::new(renewal),
+        })
     }
 
     /// Deletes the database of this name, if there is one.
@@ -130,6 +151,19 @@ impl Durable {
         self.holding.wrapping.is_some()
     }
 
+    /// Makes sure that the directory is complete, though not all was loaded.
+    async fn complete_directory(&self, database: &Database) -> Result<(), Failure> {
+        let Holding { codec, directory, .. } = &*self.holding;
+        if !directory.is_complete() {
+            // Whoever writes waits here as well.
+            let _turn = self.learning.lock().await;
+            if !directory.is_complete() {
+                learn(database, codec, directory).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// What to store of the secrets in a batch, by the place of their change.
     async fn seal(&self, batch: &Batch) -> Result<BTreeMap<usize, Vec<u8>>, StorageError> {
         let mut sealed = BTreeMap::new();
@@ -162,7 +196,7 @@ impl Backend for Durable {
         self.holding.check()?;
         let ahead = self.ahead.take().and_then(|ahead| ahead.of(from));
         let mut part = ahead.unwrap_or_else(|| Ahead::start(&self.holding, from)).finish().await?;
-        *self.ahead.borrow_mut() = part.chunk.next.map(|next| Ahead::start(&self.holding, next));
+        *self.ahead.borrow_mut() = Ahead::next(&self.holding, &part);
         for (name, sealed) in part.secrets {
             let secret = secrets::open(self.holding.wrapping.as_ref(), &name, &sealed).await?;
             part.chunk.notes.push((name, secret));
@@ -174,16 +208,34 @@ impl Backend for Durable {
         self.holding.check()?;
         self.ahead.take();
         let sealed = self.seal(&batch).await?;
-        let write = Write { batch: &batch, sealed, codec: &self.holding.codec, epoch: self.holding.epoch };
-        let commit = async |database: &Database| match write.commit(database, false).await {
-            Err(Failure::Present) => write.commit(database, true).await,
-            result => result,
+        let Holding { codec, directory, epoch, .. } = &*self.holding;
+        let write = Write { batch: &batch, sealed, codec, directory, epoch: *epoch };
+        // What was written before in vain, or nobody knows, may have changed what is stored.
+        let is_sure = Cell::new(!self.writing.replace(true));
+        let commit = async |database: &Database| {
+            if !is_sure.replace(false) {
+                learn(database, codec, directory).await?;
+            }
+            self.complete_directory(database).await?;
+            match write.commit(database).await {
+                Err(Failure::Present) => {
+                    learn(database, codec, directory).await?;
+                    write.commit(database).await
+                }
+                result => result,
+            }
         };
-        self.holding.run(commit).await
+        let result = self.holding.run(commit).await;
+        self.writing.set(matches!(result, Err(StorageError::Unknown(_))));
+        result
     }
 
     async fn read_payload(&self, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, StorageError> {
-        self.holding.run(async |database: &Database| payload::read(database, id, offset, len).await).await
+        let read = async |database: &Database| {
+            self.complete_directory(database).await?;
+            payload::read(database, &self.holding.directory, id, offset, len).await
+        };
+        self.holding.run(read).await
     }
 
     async fn history(&self, after: HistoryKey) -> Result<Vec<(HistoryKey, Vec<u8>)>, StorageError> {

@@ -11,8 +11,9 @@ use wasm_bindgen::JsValue;
 
 use super::{
     database::{ENTRIES, PAYLOADS, bytes, entry_key, get, reading, reason, segment_key, segment_keys},
+    directory::Directory,
     failure::Failure,
-    value::{BEHIND, Value},
+    value::{BEHIND, Value, unpack},
 };
 
 /// Where a segment begins, by its key.
@@ -22,12 +23,12 @@ pub(super) fn offset_of(key: &[u8]) -> Result<u64, StorageError> {
 }
 
 /// Up to `len` bytes of a payload from `offset`: what is there of them.
-pub(super) async fn read(database: &Database, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
+pub(super) async fn read(database: &Database, directory: &Directory, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
     let Some(last) = len.checked_sub(1).map(|more| offset.saturating_add(more)) else { return Ok(Vec::new()) };
     let transaction = reading(database, &[ENTRIES, PAYLOADS])?;
     let read = async {
         // Most payloads are small, and one request has them. Who waits for more than a small one does not notice that it comes second.
-        let small = if offset < BEHIND { small(&transaction.object_store(ENTRIES)?, id).await? } else { None };
+        let small = if offset < BEHIND { small(&transaction.object_store(ENTRIES)?, directory, id).await? } else { None };
         let mut read = match small {
             Some(payload) => usize::try_from(offset).ok().and_then(|offset| payload.get(offset..)).unwrap_or_default().to_vec(),
             None => segments(&transaction.object_store(PAYLOADS)?, id, offset, last).await?,
@@ -39,12 +40,33 @@ pub(super) async fn read(database: &Database, id: &EntryId, offset: u64, len: u6
 }
 
 /// The payload of an entry, if it is in the value of its row.
-async fn small(entries: &ObjectStore<'_>, id: &EntryId) -> Result<Option<Vec<u8>>, Failure> {
-    let Some(value) = get(entries, entry_key(id))?.await?.as_ref().map(bytes).transpose()? else { return Ok(None) };
-    let value = Value::split(&value).ok_or_else(|| StorageError::Corrupt("a row that is cut off".to_owned()))?;
-    let Some(payload) = value.payload else { return Ok(None) };
-    RowCodec::available(id, value.row).map_err(StorageError::from)?;
-    Ok(Some(payload.to_vec()))
+async fn small(entries: &ObjectStore<'_>, directory: &Directory, id: &EntryId) -> Result<Option<Vec<u8>>, Failure> {
+    loop {
+        let head = directory.head(id);
+        let value = get(entries, entry_key(&head.unwrap_or(*id)))?.await?.as_ref().map(bytes).transpose()?;
+        let value = match head {
+            None => value,
+            Some(_) => member(value, id)?,
+        };
+        // A write that was under way when this began may have moved it.
+        if value.is_none() && directory.head(id) != head {
+            continue;
+        }
+        let Some(value) = value else { return Ok(None) };
+        let value = Value::split(&value).ok_or_else(|| StorageError::Corrupt("a row that is cut off".to_owned()))?;
+        let Some(payload) = value.payload else { return Ok(None) };
+        RowCodec::available(id, value.row).map_err(StorageError::from)?;
+        return Ok(Some(payload.to_vec()));
+    }
+}
+
+/// The value of an entry in a pack.
+fn member(pack: Option<Vec<u8>>, id: &EntryId) -> Result<Option<Vec<u8>>, StorageError> {
+    let Some(pack) = pack else { return Ok(None) };
+    // If it is no pack, it is all that is left of one.
+    let Some(members) = unpack(&pack) else { return Ok(pack.starts_with(&id.0).then_some(pack)) };
+    let members = members.ok_or_else(|| StorageError::Corrupt("a pack that is cut off".to_owned()))?;
+    Ok(members.into_iter().find_map(|(member, value)| (member == *id).then_some(value)))
 }
 
 /// The segments of a payload that have bytes from `offset` to `last`, without what is before `offset`.

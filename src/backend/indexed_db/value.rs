@@ -5,13 +5,22 @@
 //! id 32 · 2 · length of the payload 2, big-endian · row · payload
 //! ```
 //! Rows begin with 1, and have a check: where a value was cut off, or its length is another, what is found in the place of the row is none.
+//!
+//! A **pack** has the values of several entries, in the order of their ids, under the key of the first, its head:
+//!
+//! ```text
+//! id of the head 32 · 3 · (length of the value 2, big-endian · value)*
+//! ```
+//! A browser takes as long for a value of some kilobytes as for one of some bytes, so entries that are written together, and are not going to
+//! change, cost a fraction so. They must be all there with their payloads: then nothing happens to them any more but that they are removed,
+//! upon which the pack is written without them.
 
 use osier_core::willow::EntryId;
 
 /// The longest payload that is put behind its row.
 ///
-/// A browser takes as long for a value of some kilobytes as for one of some bytes, so a payload in a value of its own doubles what an entry
-/// costs to write. But opening reads all that is behind rows, for nothing: with this much, about as many bytes again.
+/// In a value of its own it would double what an entry costs to write. But opening reads all that is behind rows, for nothing: with this much,
+/// about as many bytes again.
 pub(super) const SMALL: u64 = 256;
 
 /// Bytes of a payload from here on are in no value, whatever the longest was when it was written.
@@ -19,6 +28,15 @@ pub(super) const BEHIND: u64 = u16::MAX as u64;
 
 /// In the place of a row's format: a payload is behind the row.
 const WITH_PAYLOAD: u8 = 2;
+
+/// In the place of a row's format: the values of entries follow.
+const PACK: u8 = 3;
+
+/// The longest pack. A longer one would make it cheaper to write many entries, and dearer to remove or read one of them.
+const PACK_BYTES: usize = 16 * 1024;
+
+/// The longest value that goes into a pack.
+const MEMBER_BYTES: usize = 1024;
 
 /// The parts of a value.
 pub(super) struct Value<'a> {
@@ -50,4 +68,62 @@ pub(super) fn with_payload(id: &EntryId, row: &[u8], payload: &[u8]) -> Vec<u8> 
     #[allow(clippy::cast_possible_truncation, reason = "it is small")]
     let length = (payload.len() as u16).to_be_bytes();
     [&id.0, &[WITH_PAYLOAD][..], &length, row, payload].concat()
+}
+
+/// The entries of a pack, each with its value, in the order of their ids. There are at least two.
+pub(super) type Members = Vec<(EntryId, Vec<u8>)>;
+
+/// A value that is a pack. `Some(None)` if it does not say what it was written with.
+pub(super) fn unpack(value: &[u8]) -> Option<Option<Members>> {
+    let (head, rest) = value.split_first_chunk()?;
+    let (_, rest) = rest.split_first().filter(|(kind, _)| **kind == PACK)?;
+    let members = members(rest);
+    Some(members.filter(|members| members.first().is_some_and(|(id, _)| id.0 == *head) && members.is_sorted_by(|(a, _), (b, _)| a < b)))
+}
+
+fn members(mut rest: &[u8]) -> Option<Members> {
+    let mut members = Members::new();
+    while let Some((length, behind)) = rest.split_first_chunk() {
+        let (value, behind) = behind.split_at_checked(u16::from_be_bytes(*length).into())?;
+        members.push((EntryId(*value.first_chunk()?), value.to_vec()));
+        rest = behind;
+    }
+    rest.is_empty().then_some(members)
+}
+
+/// What is stored of entries, and under whose key; they must be in the order of their ids. `None` for none.
+pub(super) fn stored_as(mut members: Members) -> Option<(EntryId, Vec<u8>)> {
+    let head = members.first()?.0;
+    if members.len() == 1 {
+        return members.pop();
+    }
+    let mut pack = [&head.0[..], &[PACK]].concat();
+    for (_, value) in members {
+        #[allow(clippy::cast_possible_truncation, reason = "what is longer is in no pack")]
+        pack.extend((value.len() as u16).to_be_bytes());
+        pack.extend(value);
+    }
+    Some((head, pack))
+}
+
+/// Divides the values of entries, in the order of their ids, into those that are stored together.
+pub(super) fn packs(values: Members) -> Vec<Members> {
+    let (mut packs, mut bytes) = (vec![Members::new()], 0);
+    let mut alone = Vec::new();
+    for (id, value) in values {
+        if value.len() > MEMBER_BYTES {
+            alone.push(vec![(id, value)]);
+            continue;
+        }
+        bytes += value.len();
+        if bytes > PACK_BYTES {
+            bytes = value.len();
+            packs.push(Members::new());
+        }
+        if let Some(pack) = packs.last_mut() {
+            pack.push((id, value));
+        }
+    }
+    packs.append(&mut alone);
+    packs
 }

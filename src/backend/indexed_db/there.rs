@@ -1,0 +1,103 @@
+//! What the database has of the entries that a batch names: read in the batch's transaction, before anything is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use indexed_db_futures::{BuildPrimitive, cursor::CursorDirection, object_store::ObjectStore, query_source::QuerySource};
+use osier_core::{
+    store::{Batch, Change},
+    willow::EntryId,
+};
+use wasm_bindgen::JsValue;
+
+use super::{
+    batch::{Stored, is_of_draft, stored},
+    database::{Get, bytes, entry_key, get, segment_keys},
+    directory::Directory,
+    failure::Failure,
+    payload::offset_of,
+    value::{Members, unpack},
+};
+
+/// See the module.
+pub(super) struct There {
+    /// What there is of each entry.
+    pub(super) stored: BTreeMap<EntryId, Stored>,
+    /// The packs that some of them are in, by their heads.
+    pub(super) packs: BTreeMap<EntryId, Members>,
+}
+
+impl There {
+    /// Asks for everything at once.
+    pub(super) async fn read(
+        ids: BTreeSet<EntryId>,
+        directory: &Directory,
+        batch: &Batch,
+        entries: &ObjectStore<'_>,
+        payloads: &ObjectStore<'_>,
+    ) -> Result<Self, Failure> {
+        let heads: BTreeMap<EntryId, Option<EntryId>> = ids.into_iter().map(|id| (id, directory.head(&id))).collect();
+        let keys: BTreeSet<EntryId> = heads.iter().map(|(id, head)| head.unwrap_or(*id)).collect();
+        let ask = |key: EntryId| Ok((key, get(entries, entry_key(&key))?));
+        let asked: Vec<(EntryId, Get)> = keys.into_iter().map(ask).collect::<Result<_, Failure>>()?;
+        let mut values = BTreeMap::new();
+        for (key, value) in asked {
+            values.insert(key, value.await?);
+        }
+        let mut there = Self { stored: BTreeMap::new(), packs: BTreeMap::new() };
+        for (id, head) in heads {
+            let value = values.get(&head.unwrap_or(id)).and_then(Option::as_ref);
+            let stored = match head {
+                None => of_its_own(&id, value),
+                Some(head) => there.in_pack(&id, head, value),
+            };
+            there.stored.insert(id, stored);
+        }
+        for (id, stored) in &mut there.stored {
+            if let Stored::Damaged(available) = stored {
+                *available = available.saturating_add(length(payloads, id).await?);
+            }
+        }
+        for id in batch.changes.iter().filter(|change| is_of_draft(change)).filter_map(Change::entry) {
+            if let Some(stored @ Stored::Nothing) = there.stored.get_mut(&id) {
+                *stored = Stored::Draft(length(payloads, &id).await?);
+            }
+        }
+        Ok(there)
+    }
+
+    /// What there is of an entry that is in a pack. Of a pack that does not say what is in it nothing is known, and nothing is changed.
+    fn in_pack(&mut self, id: &EntryId, head: EntryId, value: Option<&JsValue>) -> Stored {
+        if !self.packs.contains_key(&head)
+            && let Some(members) = value.and_then(|value| bytes(value).ok()).and_then(|value| unpack(&value)).flatten()
+        {
+            self.packs.insert(head, members);
+        }
+        let found = self.packs.get(&head).and_then(|members| {
+            let place = members.binary_search_by_key(id, |(id, _)| *id).ok()?;
+            members.get(place)
+        });
+        match found.map(|(_, value)| stored(id, value)) {
+            // Whatever is in a pack is all there.
+            Some(Stored::Row(_, available)) => Stored::Whole(available),
+            Some(stored) => stored,
+            None => Stored::Damaged(0),
+        }
+    }
+}
+
+fn of_its_own(id: &EntryId, value: Option<&JsValue>) -> Stored {
+    match value.map(bytes) {
+        None => Stored::Nothing,
+        Some(Ok(value)) => stored(id, &value),
+        Some(Err(_)) => Stored::Damaged(0),
+    }
+}
+
+/// How long the stored part of a payload is, by its last segment.
+async fn length(payloads: &ObjectStore<'_>, id: &EntryId) -> Result<u64, Failure> {
+    let last = payloads.open_cursor().with_query::<JsValue, _>(segment_keys(id, 0, u64::MAX)).with_direction(CursorDirection::Prev);
+    let Some(mut last) = last.primitive()?.await? else { return Ok(0) };
+    let key = last.key::<JsValue>()?.as_ref().map(bytes).transpose()?.unwrap_or_default();
+    let segment = last.next_record::<JsValue>().await?.as_ref().map(bytes).transpose()?.unwrap_or_default();
+    Ok(offset_of(&key)?.saturating_add(segment.len() as u64))
+}
