@@ -4,7 +4,7 @@
 use std::{task::Poll, time::Duration};
 
 use js_sys::Array;
-use osier::backend::{Durable, Lock, OpenError};
+use osier::backend::{Durable, Lock, OpenError, SCHEMA};
 use osier_core::store::{Backend, Batch, Change, LoadCursor, StorageError};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -15,6 +15,9 @@ use crate::{
 };
 
 const DELETE: &str = "return remove(argument)";
+
+/// The version that a newer Osier writes.
+const NEWER: u32 = SCHEMA + 1;
 
 fn lost(reason: &str) -> Result<(), StorageError> {
     Err(StorageError::Lost(reason.to_owned()))
@@ -48,12 +51,13 @@ async fn durable_storage_gives_way_to_an_upgrade_by_a_newer_osier() {
     let durable = open(&name).await;
     durable.commit(put(&entry(1))).await.unwrap();
     // Another tab upgrades the database. It would wait for ever if this one did not close it.
-    let (reason, _) = tokio::join!(durable.on_lost(), script("(await open(argument, 3)).close()", name.as_str()));
+    let upgrade = format!("(await open(argument, {NEWER})).close()");
+    let (reason, _) = tokio::join!(durable.on_lost(), script(&upgrade, name.as_str()));
     assert_eq!(reason, "another tab wants to upgrade the database");
     assert_eq!(durable.commit(put(&entry(2))).await, lost(&reason));
     durable.close().await.unwrap();
     let before = all(&name, "meta").await;
-    assert_eq!(refused(&name, Lock::Fail).await, OpenError::NewerVersion { found: 3 });
+    assert_eq!(refused(&name, Lock::Fail).await, OpenError::NewerVersion { found: NEWER });
     let after = all(&name, "meta").await;
     assert_eq!(bytes(&before[0].1), bytes(&after[0].1), "a newer database was touched");
     assert_eq!(all(&name, "entries").await.len(), 1);
@@ -67,9 +71,9 @@ async fn durable_storage_of_a_newer_schema_is_refused_untouched() {
     durable.close().await.unwrap();
     let [(key, state)] = &all(&name, "meta").await[..] else { panic!("one state") };
     // What follows the version may be anything.
-    let newer = [&[0, 0, 0, 3][..], &bytes(state)[4..20], b"???"].concat();
+    let newer = [&NEWER.to_be_bytes()[..], &bytes(state)[4..20], b"???"].concat();
     write(&name, "meta", key, &array(&newer)).await;
-    assert_eq!(refused(&name, Lock::Fail).await, OpenError::NewerVersion { found: 3 });
+    assert_eq!(refused(&name, Lock::Fail).await, OpenError::NewerVersion { found: NEWER });
     assert_eq!(bytes(&all(&name, "meta").await[0].1), newer);
     Durable::delete(&name).await.unwrap();
 }
@@ -174,6 +178,7 @@ async fn durable_storage_notices_that_its_connection_was_closed() {
     }";
     let name = new_name();
     let durable = open(&name).await;
+    assert_eq!(ids(&durable).await, (vec![], vec![]));
     let noting = replace("IDBDatabase.prototype", "transaction", NOTE);
     durable.commit(put(&entry(1))).await.unwrap();
     script("const [old] = globalThis.connections; old.close(); old.dispatchEvent(new Event('close'))", JsValue::UNDEFINED).await;
