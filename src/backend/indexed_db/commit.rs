@@ -20,7 +20,7 @@ use super::{
     secrets::SECRET,
     state::State,
     there::There,
-    value::{Members, of_row, packs, stored_as, with_payload},
+    value::{of_row, packs, stored_as, unpack, with_payload},
 };
 
 /// The longest segment of a payload.
@@ -55,6 +55,11 @@ struct Stores<'a> {
 }
 
 impl Write<'_> {
+    /// Whether it may change where entries are.
+    pub(super) fn moves_entries(&self) -> bool {
+        self.batch.changes.iter().any(|change| matches!(change, Change::Put(_) | Change::Remove(_)))
+    }
+
     /// Writes it. [`Failure::Present`] says that an entry is there that the directory does not have.
     pub(super) async fn commit(&self, database: &Database) -> Result<(), Failure> {
         let transaction = writing(database, &[ENTRIES, AUTHORS, PAYLOADS, HISTORY, NOTES, SECRETS, META], self.batch.durability)?;
@@ -85,16 +90,16 @@ impl Write<'_> {
         // All of this is on its way before the state is looked at; if that forbids it, it is taken back.
         let authors = self.write_authors(&stores)?;
         let mut changed = Changed::default();
-        for (head, members) in there.packs {
-            rewrite(&stores.entries, head, members, &effects, &mut changed)?;
+        for (head, pack) in there.packs {
+            rewrite(&stores.entries, head, &pack, &effects, &mut changed)?;
         }
-        let mut together = Members::new();
+        let mut together = Vec::new();
         for (id, effect) in &effects {
             self.write_entry(&stores, id, effect, &mut changed, &mut together)?;
         }
-        for members in packs(together) {
-            changed.put(&members);
-            if let Some((key, value)) = stored_as(members) {
+        for members in packs(&together) {
+            if let Some((key, value)) = stored_as(&members) {
+                changed.put(&members);
                 add(&stores.entries, entry_key(&key), &value)?;
             }
         }
@@ -108,6 +113,8 @@ impl Write<'_> {
         if let Some(record) = &self.batch.history {
             state.history = state.history.max(record.key);
         }
+        // Counted, so that a pack which was damaged, and has taken others with it, makes no lasting difference.
+        state.entries = self.directory.len();
         for effect in effects.values() {
             let (before, after) = (effect.stored.is_there(), effect.is_there());
             state.entries = state.entries.saturating_sub(before.into()).saturating_add(after.into());
@@ -140,18 +147,19 @@ impl Write<'_> {
         id: &EntryId,
         effect: &Effect<'_>,
         changed: &mut Changed,
-        together: &mut Members,
+        together: &mut Vec<(EntryId, Vec<u8>)>,
     ) -> Result<(), Failure> {
         if effect.cleared {
             remove(&stores.payloads, segment_keys(id, 0, u64::MAX))?;
         }
         match (&effect.next, &effect.stored) {
             (Next::Nothing, Stored::Nothing | Stored::Draft(_)) => {}
-            // Its pack is written without it already.
-            (Next::Nothing, _) if self.directory.head(id).is_some() => {}
             (Next::Nothing, _) => {
                 changed.remove(*id);
-                remove(&stores.entries, KeyRange::Only(entry_key(id)))?;
+                // Otherwise its pack is written without it already.
+                if self.directory.head(id).is_none() {
+                    remove(&stores.entries, KeyRange::Only(entry_key(id)))?;
+                }
             }
             (Next::New(entry, available), stored) => {
                 let row = self.codec.borrow_mut().encode(entry, *available);
@@ -211,18 +219,19 @@ impl Write<'_> {
 fn rewrite(
     entries: &ObjectStore<'_>,
     head: EntryId,
-    mut members: Members,
+    pack: &[u8],
     effects: &BTreeMap<EntryId, Effect<'_>>,
     changed: &mut Changed,
 ) -> Result<(), Failure> {
     let stays = |id: &EntryId| effects.get(id).is_none_or(|effect| matches!(effect.next, Next::Kept(_)));
+    let mut members = unpack(pack).unwrap_or_default();
     if members.iter().all(|(id, _)| stays(id)) {
         return Ok(());
     }
     changed.take_apart(&members);
     members.retain(|(id, _)| stays(id));
     changed.put(&members);
-    let stored = stored_as(members);
+    let stored = stored_as(&members);
     if stored.as_ref().is_none_or(|(key, _)| *key != head) {
         remove(entries, KeyRange::Only(entry_key(&head)))?;
     }

@@ -38,6 +38,11 @@ impl Directory {
         self.read.set(anew.read.get());
     }
 
+    /// How many entries are stored.
+    pub(super) fn len(&self) -> u64 {
+        self.places.borrow().len() as u64
+    }
+
     /// Whether there is a value with this entry, damaged or not.
     pub(super) fn has(&self, id: &EntryId) -> bool {
         self.places.borrow().contains_key(id)
@@ -92,7 +97,7 @@ pub(super) struct Changed {
 
 impl Changed {
     /// What was in a pack is there no more.
-    pub(super) fn take_apart(&mut self, pack: &Members) {
+    pub(super) fn take_apart(&mut self, pack: &Members<'_>) {
         self.gone.extend(pack.iter().map(|(id, _)| *id));
     }
 
@@ -102,7 +107,7 @@ impl Changed {
     }
 
     /// These are in one value.
-    pub(super) fn put(&mut self, members: &Members) {
+    pub(super) fn put(&mut self, members: &Members<'_>) {
         self.values.push(members.iter().map(|(id, _)| *id).collect());
     }
 

@@ -19,15 +19,16 @@ use super::{
     failure::Failure,
     holding::Holding,
     state::State,
-    value::{Value, unpack},
+    value::{Value, is_pack, unpack},
 };
 use crate::platform::{Task, spawn_local};
 
 /// About how many entries a part has.
 const CHUNK: u32 = 2000;
 
-/// How many values the first part is read from: how many entries are in one is known only then.
+/// From how many values the first part is read, and any one at most: how many entries are in them is known only then.
 const FIRST: u32 = 100;
+const MOST: u32 = 500;
 
 /// A part, before secrets are unwrapped.
 pub(super) struct Part {
@@ -126,8 +127,9 @@ async fn load(
         part.chunk.next = last.filter(|_| full).map(|last| LoadCursor(Some(last)));
         directory.learn(from, found.iter().map(Found::ids), part.chunk.next);
         found.into_iter().for_each(|found| found.tell(&mut part.chunk));
-        let entries = u32::try_from(part.chunk.entries.len()).unwrap_or(u32::MAX);
-        part.values = limit.saturating_mul(CHUNK).checked_div(entries).unwrap_or(limit).clamp(1, CHUNK);
+        let entries = u32::try_from(part.chunk.entries.len() + part.chunk.damaged.len()).unwrap_or(u32::MAX);
+        // What comes next may be in packs though nothing was so far, so it is doubled at most.
+        part.values = limit.saturating_mul(CHUNK).checked_div(entries).unwrap_or(limit).min(limit.saturating_mul(2)).clamp(1, MOST);
         Ok(part)
     };
     result.await.map_err(|failure| reason(&transaction, failure))
@@ -158,11 +160,11 @@ enum Found {
 impl Found {
     fn in_value(codec: &RowCodec, value: &JsValue) -> Self {
         let Ok(value) = bytes(value) else { return Self::Unknown };
-        match unpack(&value) {
-            None => decode(codec, &value).map_or(Self::Unknown, |entry| Self::Entry(Box::new(entry))),
-            Some(None) => Self::Unknown,
-            Some(Some(members)) => Self::Pack(members.iter().map(|(id, value)| (*id, decode(codec, value))).collect()),
-        }
+        let found = match is_pack(&value) {
+            true => unpack(&value).map(|members| Self::Pack(members.iter().map(|(id, value)| (*id, decode(codec, value))).collect())),
+            false => decode(codec, &value).map(|entry| Self::Entry(Box::new(entry))),
+        };
+        found.unwrap_or(Self::Unknown)
     }
 
     /// The key that it belongs under.

@@ -76,10 +76,11 @@ pub struct Durable {
     holding: Rc<Holding>,
     /// The next part to load, which is read while the caller works on the one before.
     ahead: RefCell<Option<Ahead>>,
-    /// Whether a batch is being written, or it is not known what became of one.
-    writing: Cell<bool>,
-    /// Held by whoever finds out what is stored.
-    learning: Mutex<()>,
+    /// Held by whoever writes, or finds out what is stored.
+    turn: Mutex<()>,
+    /// Whether the directory, as far as it goes, says what is stored: not while a batch is written that changes it, and not if it is not
+    /// known what became of one.
+    sure: Cell<bool>,
     owner: RefCell<Option<OwnerLock>>,
     _thefts: Task,
     renewal: RefCell<Option<Task>>,
@@ -111,8 +112,8 @@ impl Durable {
         Ok(Self {
             holding,
             ahead: RefCell::default(),
-            writing: Cell::default(),
-            learning: Mutex::default(),
+            turn: Mutex::default(),
+            sure: Cell::new(true),
             owner: RefCell::new(Some(owner)),
             _thefts: thefts,
             renewal: RefCell::new(renewal),
@@ -151,17 +152,27 @@ impl Durable {
         self.holding.wrapping.is_some()
     }
 
-    /// Makes sure that the directory is complete, though not all was loaded.
-    async fn complete_directory(&self, database: &Database) -> Result<(), Failure> {
+    /// Makes sure that the directory is right and complete. The caller has the turn.
+    async fn learn(&self, database: &Database) -> Result<(), Failure> {
         let Holding { codec, directory, .. } = &*self.holding;
-        if !directory.is_complete() {
-            // Whoever writes waits here as well.
-            let _turn = self.learning.lock().await;
-            if !directory.is_complete() {
-                learn(database, codec, directory).await?;
-            }
+        if !(self.sure.get() && directory.is_complete()) {
+            learn(database, codec, directory).await?;
+            self.sure.set(true);
         }
         Ok(())
+    }
+
+    /// Writes a batch. The caller has the turn.
+    async fn write(&self, database: &Database, write: &Write<'_>) -> Result<(), Failure> {
+        self.learn(database).await?;
+        if write.moves_entries() {
+            self.sure.set(false);
+        }
+        let result = write.commit(database).await;
+        if let Ok(()) | Err(Failure::Final(_)) = result {
+            self.sure.set(true);
+        }
+        result
     }
 
     /// What to store of the secrets in a batch, by the place of their change.
@@ -207,33 +218,27 @@ impl Backend for Durable {
     async fn commit(&self, batch: Batch) -> Result<(), StorageError> {
         self.holding.check()?;
         self.ahead.take();
+        let _turn = self.turn.lock().await;
         let sealed = self.seal(&batch).await?;
         let Holding { codec, directory, epoch, .. } = &*self.holding;
         let write = Write { batch: &batch, sealed, codec, directory, epoch: *epoch };
-        // What was written before in vain, or nobody knows, may have changed what is stored.
-        let is_sure = Cell::new(!self.writing.replace(true));
-        let commit = async |database: &Database| {
-            if !is_sure.replace(false) {
-                learn(database, codec, directory).await?;
-            }
-            self.complete_directory(database).await?;
-            match write.commit(database).await {
-                Err(Failure::Present) => {
-                    learn(database, codec, directory).await?;
-                    write.commit(database).await
-                }
-                result => result,
-            }
+        let commit = async |database: &Database| match self.write(database, &write).await {
+            // Somebody else has written it, or what was written before in vain was written.
+            Err(Failure::Present) => self.write(database, &write).await,
+            result => result,
         };
-        let result = self.holding.run(commit).await;
-        self.writing.set(matches!(result, Err(StorageError::Unknown(_))));
-        result
+        self.holding.run(commit).await
     }
 
     async fn read_payload(&self, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, StorageError> {
+        let directory = &self.holding.directory;
         let read = async |database: &Database| {
-            self.complete_directory(database).await?;
-            payload::read(database, &self.holding.directory, id, offset, len).await
+            // Whoever has the turn changes the directory, and the browser would have this wait for him anyway.
+            if !(self.sure.get() && directory.is_complete()) {
+                let _turn = self.turn.lock().await;
+                self.learn(database).await?;
+            }
+            payload::read(database, directory, id, offset, len).await
         };
         self.holding.run(read).await
     }

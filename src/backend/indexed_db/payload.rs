@@ -13,7 +13,7 @@ use super::{
     database::{ENTRIES, PAYLOADS, bytes, entry_key, get, reading, reason, segment_key, segment_keys},
     directory::Directory,
     failure::Failure,
-    value::{BEHIND, Value, unpack},
+    value::{BEHIND, Value, is_pack, unpack},
 };
 
 /// Where a segment begins, by its key.
@@ -43,29 +43,29 @@ pub(super) async fn read(database: &Database, directory: &Directory, id: &EntryI
 async fn small(entries: &ObjectStore<'_>, directory: &Directory, id: &EntryId) -> Result<Option<Vec<u8>>, Failure> {
     loop {
         let head = directory.head(id);
-        let value = get(entries, entry_key(&head.unwrap_or(*id)))?.await?.as_ref().map(bytes).transpose()?;
-        let value = match head {
-            None => value,
-            Some(_) => member(value, id)?,
-        };
+        let stored = get(entries, entry_key(&head.unwrap_or(*id)))?.await?.as_ref().map(bytes).transpose()?;
+        let found = stored.as_deref().map_or(Ok(None), |stored| of_entry(stored, id))?;
         // A write that was under way when this began may have moved it.
-        if value.is_none() && directory.head(id) != head {
+        if found.is_none() && directory.head(id) != head {
             continue;
         }
-        let Some(value) = value else { return Ok(None) };
-        let value = Value::split(&value).ok_or_else(|| StorageError::Corrupt("a row that is cut off".to_owned()))?;
+        let Some(value) = found else {
+            let lost = directory.has(id).then(|| StorageError::Corrupt("an entry is not where it was written".to_owned()));
+            return lost.map_or(Ok(None), |error| Err(error.into()));
+        };
+        let value = Value::split(value).ok_or_else(|| StorageError::Corrupt("a row that is cut off".to_owned()))?;
         let Some(payload) = value.payload else { return Ok(None) };
         RowCodec::available(id, value.row).map_err(StorageError::from)?;
         return Ok(Some(payload.to_vec()));
     }
 }
 
-/// The value of an entry in a pack.
-fn member(pack: Option<Vec<u8>>, id: &EntryId) -> Result<Option<Vec<u8>>, StorageError> {
-    let Some(pack) = pack else { return Ok(None) };
-    // If it is no pack, it is all that is left of one.
-    let Some(members) = unpack(&pack) else { return Ok(pack.starts_with(&id.0).then_some(pack)) };
-    let members = members.ok_or_else(|| StorageError::Corrupt("a pack that is cut off".to_owned()))?;
+/// The value of an entry in what is stored.
+fn of_entry<'a>(stored: &'a [u8], id: &EntryId) -> Result<Option<&'a [u8]>, StorageError> {
+    if !is_pack(stored) {
+        return Ok(stored.starts_with(&id.0).then_some(stored));
+    }
+    let members = unpack(stored).ok_or_else(|| StorageError::Corrupt("a pack that is cut off".to_owned()))?;
     Ok(members.into_iter().find_map(|(member, value)| (member == *id).then_some(value)))
 }
 

@@ -15,7 +15,7 @@ use super::{
     directory::Directory,
     failure::Failure,
     payload::offset_of,
-    value::{Members, unpack},
+    value::unpack,
 };
 
 /// See the module.
@@ -23,7 +23,7 @@ pub(super) struct There {
     /// What there is of each entry.
     pub(super) stored: BTreeMap<EntryId, Stored>,
     /// The packs that some of them are in, by their heads.
-    pub(super) packs: BTreeMap<EntryId, Members>,
+    pub(super) packs: BTreeMap<EntryId, Vec<u8>>,
 }
 
 impl There {
@@ -39,18 +39,20 @@ impl There {
         let keys: BTreeSet<EntryId> = heads.iter().map(|(id, head)| head.unwrap_or(*id)).collect();
         let ask = |key: EntryId| Ok((key, get(entries, entry_key(&key))?));
         let asked: Vec<(EntryId, Get)> = keys.into_iter().map(ask).collect::<Result<_, Failure>>()?;
-        let mut values = BTreeMap::new();
-        for (key, value) in asked {
-            values.insert(key, value.await?);
-        }
         let mut there = Self { stored: BTreeMap::new(), packs: BTreeMap::new() };
+        for (key, value) in asked {
+            let value = value.await?;
+            // The head of a pack may be looked for itself, or not.
+            if heads.get(&key).is_some_and(Option::is_none) {
+                there.stored.insert(key, of_its_own(&key, value.as_ref()));
+            } else if let Some(pack) = value.and_then(|value| bytes(&value).ok()).filter(|pack| unpack(pack).is_some()) {
+                there.packs.insert(key, pack);
+            }
+        }
         for (id, head) in heads {
-            let value = values.get(&head.unwrap_or(id)).and_then(Option::as_ref);
-            let stored = match head {
-                None => of_its_own(&id, value),
-                Some(head) => there.in_pack(&id, head, value),
-            };
-            there.stored.insert(id, stored);
+            if let Some(head) = head {
+                there.stored.insert(id, there.in_pack(&id, &head));
+            }
         }
         for (id, stored) in &mut there.stored {
             if let Stored::Damaged(available) = stored {
@@ -66,17 +68,10 @@ impl There {
     }
 
     /// What there is of an entry that is in a pack. Of a pack that does not say what is in it nothing is known, and nothing is changed.
-    fn in_pack(&mut self, id: &EntryId, head: EntryId, value: Option<&JsValue>) -> Stored {
-        if !self.packs.contains_key(&head)
-            && let Some(members) = value.and_then(|value| bytes(value).ok()).and_then(|value| unpack(&value)).flatten()
-        {
-            self.packs.insert(head, members);
-        }
-        let found = self.packs.get(&head).and_then(|members| {
-            let place = members.binary_search_by_key(id, |(id, _)| *id).ok()?;
-            members.get(place)
-        });
-        match found.map(|(_, value)| stored(id, value)) {
+    fn in_pack(&self, id: &EntryId, head: &EntryId) -> Stored {
+        let members = self.packs.get(head).and_then(|pack| unpack(pack)).unwrap_or_default();
+        let value = members.binary_search_by_key(id, |(id, _)| *id).ok().and_then(|place| members.get(place));
+        match value.map(|(_, value)| stored(id, value)) {
             // Whatever is in a pack is all there.
             Some(Stored::Row(_, available)) => Stored::Whole(available),
             Some(stored) => stored,

@@ -9,8 +9,9 @@
 //! A **pack** has the values of several entries, in the order of their ids, under the key of the first, its head:
 //!
 //! ```text
-//! id of the head 32 · 3 · (length of the value 2, big-endian · value)*
+//! id of the head 32 · 3 · number of entries 2 · (length of the value 2 · value)*
 //! ```
+//! (numbers are big-endian).
 //! A browser takes as long for a value of some kilobytes as for one of some bytes, so entries that are written together, and are not going to
 //! change, cost a fraction so. They must be all there with their payloads: then nothing happens to them any more but that they are removed,
 //! upon which the pack is written without them.
@@ -33,7 +34,7 @@ const WITH_PAYLOAD: u8 = 2;
 const PACK: u8 = 3;
 
 /// The longest pack. A longer one would make it cheaper to write many entries, and dearer to remove or read one of them.
-const PACK_BYTES: usize = 16 * 1024;
+const PACK_BYTES: usize = 8 * 1024;
 
 /// The longest value that goes into a pack.
 const MEMBER_BYTES: usize = 1024;
@@ -70,49 +71,53 @@ pub(super) fn with_payload(id: &EntryId, row: &[u8], payload: &[u8]) -> Vec<u8> 
     [&id.0, &[WITH_PAYLOAD][..], &length, row, payload].concat()
 }
 
-/// The entries of a pack, each with its value, in the order of their ids. There are at least two.
-pub(super) type Members = Vec<(EntryId, Vec<u8>)>;
+/// Entries, each with its value, in the order of their ids.
+pub(super) type Members<'a> = Vec<(EntryId, &'a [u8])>;
 
-/// A value that is a pack. `Some(None)` if it does not say what it was written with.
-pub(super) fn unpack(value: &[u8]) -> Option<Option<Members>> {
-    let (head, rest) = value.split_first_chunk()?;
-    let (_, rest) = rest.split_first().filter(|(kind, _)| **kind == PACK)?;
-    let members = members(rest);
-    Some(members.filter(|members| members.first().is_some_and(|(id, _)| id.0 == *head) && members.is_sorted_by(|(a, _), (b, _)| a < b)))
+/// Whether a value is that of several entries, or of what is left of them.
+pub(super) fn is_pack(value: &[u8]) -> bool {
+    value.get(size_of::<EntryId>()) == Some(&PACK)
 }
 
-fn members(mut rest: &[u8]) -> Option<Members> {
+/// The entries of a pack: at least two. `None` if it does not say what was written.
+pub(super) fn unpack(pack: &[u8]) -> Option<Members<'_>> {
+    let (head, rest) = pack.split_first_chunk()?;
+    let (count, mut rest) = rest.strip_prefix(&[PACK])?.split_first_chunk()?;
     let mut members = Members::new();
     while let Some((length, behind)) = rest.split_first_chunk() {
         let (value, behind) = behind.split_at_checked(u16::from_be_bytes(*length).into())?;
-        members.push((EntryId(*value.first_chunk()?), value.to_vec()));
+        members.push((EntryId(*value.first_chunk()?), value));
         rest = behind;
     }
-    rest.is_empty().then_some(members)
+    let whole = rest.is_empty() && members.len() == usize::from(u16::from_be_bytes(*count));
+    let right = members.len() > 1 && members[0].0.0 == *head && members.is_sorted_by(|(a, _), (b, _)| a < b);
+    (whole && right).then_some(members)
 }
 
-/// What is stored of entries, and under whose key; they must be in the order of their ids. `None` for none.
-pub(super) fn stored_as(mut members: Members) -> Option<(EntryId, Vec<u8>)> {
-    let head = members.first()?.0;
-    if members.len() == 1 {
-        return members.pop();
+/// What is stored of entries in one value, and under whose key. `None` for none.
+pub(super) fn stored_as(members: &Members<'_>) -> Option<(EntryId, Vec<u8>)> {
+    #[allow(clippy::cast_possible_truncation, reason = "neither a pack nor what is in one is that long")]
+    let number = |length: usize| (length as u16).to_be_bytes();
+    match members[..] {
+        [] => None,
+        [(id, value)] => Some((id, value.to_vec())),
+        [(head, _), ..] => {
+            let mut pack = [&head.0[..], &[PACK], &number(members.len())].concat();
+            for (_, value) in members {
+                pack.extend(number(value.len()));
+                pack.extend_from_slice(value);
+            }
+            Some((head, pack))
+        }
     }
-    let mut pack = [&head.0[..], &[PACK]].concat();
-    for (_, value) in members {
-        #[allow(clippy::cast_possible_truncation, reason = "what is longer is in no pack")]
-        pack.extend((value.len() as u16).to_be_bytes());
-        pack.extend(value);
-    }
-    Some((head, pack))
 }
 
-/// Divides the values of entries, in the order of their ids, into those that are stored together.
-pub(super) fn packs(values: Members) -> Vec<Members> {
-    let (mut packs, mut bytes) = (vec![Members::new()], 0);
-    let mut alone = Vec::new();
+/// Divides entries into those that are stored together.
+pub(super) fn packs(values: &[(EntryId, Vec<u8>)]) -> Vec<Members<'_>> {
+    let (mut packs, mut alone, mut bytes) = (vec![Members::new()], Vec::new(), 0);
     for (id, value) in values {
         if value.len() > MEMBER_BYTES {
-            alone.push(vec![(id, value)]);
+            alone.push(vec![(*id, &value[..])]);
             continue;
         }
         bytes += value.len();
@@ -121,7 +126,7 @@ pub(super) fn packs(values: Members) -> Vec<Members> {
             packs.push(Members::new());
         }
         if let Some(pack) = packs.last_mut() {
-            pack.push((id, value));
+            pack.push((*id, value));
         }
     }
     packs.append(&mut alone);
