@@ -296,15 +296,15 @@ test(`durable: a browser is killed ${KILLS} times while it writes, and all that 
       const name = `round ${round}, OSIER_SEED=${first}`;
       const { page, errors } = await within(60_000, name, openHarness(mortal.profile));
       await within(60_000, `${name}: it opens`, open(page));
-      const { held, dataLoss } = await page.evaluate(async () => {
-        const { dataLoss } = await harness.node.storage();
+      const { held, dataLoss, damaged } = await page.evaluate(async () => {
+        const { dataLoss, damaged } = await harness.node.storage();
         await harness.settle();
         const held = [];
         for (const entry of await harness.listing()) {
           const payload = await harness.node.payload({ namespace: harness.namespace, ...entry }).catch((error) => error.code);
           held.push([entry.path.join("/"), payload.length, payload.every?.((byte) => byte === entry.length % 251)]);
         }
-        return { held, dataLoss };
+        return { held, dataLoss, damaged };
       });
       if (dataLoss !== null) {
         // It happens to Chromium: LevelDB goes on behind a record that a kill has torn, and then takes its own log for broken
@@ -314,6 +314,7 @@ test(`durable: a browser is killed ${KILLS} times while it writes, and all that 
         acknowledged.clear();
         losses += 1;
       }
+      assert.equal(damaged, 0, name);
       const lengths = new Map(held.map(([path, length]) => [path, length]));
       for (const [path, length] of acknowledged) assert.equal(lengths.get(path), length, `${name}: ${path} was acknowledged`);
       for (const [path, , whole] of held) assert.ok(whole, `${name}: ${path} is half there`);
@@ -337,8 +338,21 @@ test(`durable: a browser is killed ${KILLS} times while it writes, and all that 
             console.log(`kept ${path.join("/")} ${length}`);
           }
         };
+        // Small ones that come together, of which some are replaced later, so that what they are in is written anew.
+        const burst = async () => {
+          for (let index = 0; ; index += 1) {
+            const set = async (item) => {
+              const [path, length] = [[`round-${number}`, `burst-${index}`, String(item)], 1 + ((index * 31 + item * 7) % 200)];
+              await harness.node.set(harness.namespace, { user: harness.user, path, payload: new Uint8Array(length).fill(length % 251) });
+              console.log(`kept ${path.join("/")} ${length}`);
+            };
+            await Promise.all(Array.from({ length: 12 }, (_, item) => set(item)));
+            for (const item of [0, 7]) await set(item);
+          }
+        };
         write();
         write();
+        burst();
       }, round);
       await within(30_000, `${name}: a write`, begun);
       await new Promise((resolve) => setTimeout(resolve, 20 + 500 * next()));
