@@ -20,7 +20,7 @@ const PACK = 3;
 function ofEach(value) {
   if (value[32] !== PACK) return [value];
   const values = [];
-  for (let at = 33; at < value.length; ) {
+  for (let at = 35; at < value.length; ) {
     const length = value[at] * 256 + value[at + 1];
     values.push(value.slice(at + 2, at + 2 + length));
     at += 2 + length;
