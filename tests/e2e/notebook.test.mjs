@@ -218,6 +218,29 @@ test("two people share a notebook, and see who wrote what while it is written", 
     }
   }));
 
+test("two people with two tabs each are in one notebook, whichever tab they write in", () =>
+  withPeople(async (arrive) => {
+    const ada = await arrive();
+    await create(ada, "Ada");
+    const ben = await join(arrive, await link(ada, "write"), "Ben");
+    const tabs = [ada, ben];
+    for (const first of [ada, ben]) {
+      const second = await first.context().newPage();
+      await second.goto(first.url());
+      tabs.push(second);
+    }
+    for (const [number, tab] of tabs.entries()) {
+      await write(tab, `notes/${number}`, `From tab ${number}.`);
+      for (const other of tabs) await entry(other, `notes/${number}`).waitFor();
+    }
+    // Each node goes on without the tab that it began in.
+    await Promise.all([ada.close(), ben.close()]);
+    const [, , adas, bens] = tabs;
+    await write(adas, "notes/last", "Still here.");
+    await entry(bens, "notes/last").click();
+    await bens.waitForFunction(() => document.getElementById("text").value === "Still here.");
+  }));
+
 test("a peer is disconnected and called again with a button, and the panel counts down to the next attempt", () =>
   withPeople(async (arrive) => {
     const ada = await arrive();
