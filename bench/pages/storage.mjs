@@ -28,21 +28,30 @@ function ofEach(value) {
   return values;
 }
 
+/** The rows that a node stored. */
+async function rowsOf(name) {
+  const database = await settled(indexedDB.open(name));
+  const stored = await settled(database.transaction("entries").objectStore("entries").getAll());
+  database.close();
+  return stored.flatMap(ofEach);
+}
+
+/** A new database for rows. */
+function openRaw(name) {
+  const opening = indexedDB.open(name);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("entries");
+  return settled(opening);
+}
+
 /** Puts the rows that a node stored into another database, a value each under its id. */
 async function putRaw(name, raw) {
-  const written = await settled(indexedDB.open(name));
-  const stored = await settled(written.transaction("entries").objectStore("entries").getAll());
-  written.close();
-  const opening = indexedDB.open(raw);
-  opening.onupgradeneeded = () => opening.result.createObjectStore("entries");
-  const database = await settled(opening);
-  const rows = stored.flatMap(ofEach);
+  const [rows, database] = [await rowsOf(name), await openRaw(raw)];
   for (let first = 0; first < rows.length; first += 10_000) {
     const writing = database.transaction("entries", "readwrite");
     for (const row of rows.slice(first, first + 10_000)) writing.objectStore("entries").put(row, row.slice(0, 32));
     await committed(writing);
   }
-  return { database, rows };
+  database.close();
 }
 
 /** A durable node with a space of its own. */
@@ -63,7 +72,7 @@ export async function opening(relay, count, rounds) {
   const { node, namespace, write } = await owner(relay, name);
   for (let first = 0; first < count; first += BATCH) await write(first);
   await node.shutdown();
-  (await putRaw(name, raw)).database.close();
+  await putRaw(name, raw);
   const seen = { ours: [], baseline: [], heap: [] };
   for (let round = -1; round < rounds; round += 1) {
     const worker = await startWorker();
@@ -91,12 +100,12 @@ export async function localWrites(relay, batches) {
     if (batch >= 0) times.ours.push(took);
   }
   await node.shutdown();
-  const { database, rows } = await putRaw(name, raw);
+  const [rows, database] = [(await rowsOf(name)).slice(0, BATCH), await openRaw(raw)];
   for (let batch = -2; batch < batches; batch += 1) {
     const took = await timed(() => {
       const writing = database.transaction("entries", "readwrite", { durability: "strict" });
       const entries = writing.objectStore("entries");
-      for (const row of rows.slice(0, BATCH)) entries.put(row, crypto.getRandomValues(new Uint8Array(32)));
+      for (const row of rows) entries.put(row, crypto.getRandomValues(new Uint8Array(32)));
       writing.commit();
       return committed(writing);
     });
