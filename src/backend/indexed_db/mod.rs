@@ -152,10 +152,15 @@ impl Durable {
         self.holding.wrapping.is_some()
     }
 
+    /// Whether the directory is right and complete.
+    fn knows_all(&self) -> bool {
+        self.sure.get() && self.holding.directory.is_complete()
+    }
+
     /// Makes sure that the directory is right and complete. The caller has the turn.
     async fn learn(&self, database: &Database) -> Result<(), Failure> {
-        let Holding { codec, directory, .. } = &*self.holding;
-        if !(self.sure.get() && directory.is_complete()) {
+        if !self.knows_all() {
+            let Holding { codec, directory, .. } = &*self.holding;
             learn(database, codec, directory).await?;
             self.sure.set(true);
         }
@@ -231,14 +236,13 @@ impl Backend for Durable {
     }
 
     async fn read_payload(&self, id: &EntryId, offset: u64, len: u64) -> Result<Vec<u8>, StorageError> {
-        let directory = &self.holding.directory;
         let read = async |database: &Database| {
             // Whoever has the turn changes the directory, and the browser would have this wait for him anyway.
-            if !(self.sure.get() && directory.is_complete()) {
+            if !self.knows_all() {
                 let _turn = self.turn.lock().await;
                 self.learn(database).await?;
             }
-            payload::read(database, directory, id, offset, len).await
+            payload::read(database, &self.holding.directory, id, offset, len).await
         };
         self.holding.run(read).await
     }

@@ -39,19 +39,20 @@ impl There {
         let keys: BTreeSet<EntryId> = heads.iter().map(|(id, head)| head.unwrap_or(*id)).collect();
         let ask = |key: EntryId| Ok((key, get(entries, entry_key(&key))?));
         let asked: Vec<(EntryId, Get)> = keys.into_iter().map(ask).collect::<Result<_, Failure>>()?;
-        let mut there = Self { stored: BTreeMap::new(), packs: BTreeMap::new() };
+        // Of a pack that does not say what is in it nothing is known, and nothing is changed.
+        let in_packs = heads.iter().filter(|(_, head)| head.is_some()).map(|(id, _)| (*id, Stored::Damaged(0)));
+        let mut there = Self { stored: in_packs.collect(), packs: BTreeMap::new() };
         for (key, value) in asked {
             let value = value.await?;
             // The head of a pack may be looked for itself, or not.
             if heads.get(&key).is_some_and(Option::is_none) {
                 there.stored.insert(key, of_its_own(&key, value.as_ref()));
-            } else if let Some(pack) = value.and_then(|value| bytes(&value).ok()).filter(|pack| unpack(pack).is_some()) {
+            } else if let Some(pack) = value.and_then(|value| bytes(&value).ok())
+                && let Some(members) = unpack(&pack)
+            {
+                let asked_for = members.iter().filter(|(id, _)| heads.get(id) == Some(&Some(key)));
+                there.stored.extend(asked_for.map(|(id, value)| (*id, in_pack(id, value))));
                 there.packs.insert(key, pack);
-            }
-        }
-        for (id, head) in heads {
-            if let Some(head) = head {
-                there.stored.insert(id, there.in_pack(&id, &head));
             }
         }
         for (id, stored) in &mut there.stored {
@@ -66,17 +67,13 @@ impl There {
         }
         Ok(there)
     }
+}
 
-    /// What there is of an entry that is in a pack. Of a pack that does not say what is in it nothing is known, and nothing is changed.
-    fn in_pack(&self, id: &EntryId, head: &EntryId) -> Stored {
-        let members = self.packs.get(head).and_then(|pack| unpack(pack)).unwrap_or_default();
-        let value = members.binary_search_by_key(id, |(id, _)| *id).ok().and_then(|place| members.get(place));
-        match value.map(|(_, value)| stored(id, value)) {
-            // Whatever is in a pack is all there.
-            Some(Stored::Row(_, available)) => Stored::Whole(available),
-            Some(stored) => stored,
-            None => Stored::Damaged(0),
-        }
+/// Whatever is in a pack is all there.
+fn in_pack(id: &EntryId, value: &[u8]) -> Stored {
+    match stored(id, value) {
+        Stored::Row(_, available) => Stored::Whole(available),
+        stored => stored,
     }
 }
 
